@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from traces import annotations, images, selectors
+from traces import annotations, images, selectors, strips
 from traces.decisions import decision_of
 from traces.detail import detail_of
+from traces.lines import line_of
 from traces.presenting import row_of
 from vivaria.errors import InvalidInput, NotFound
 from vivaria.models import User
@@ -18,6 +19,7 @@ from vivaria.models import User
 ROWS_AT_ONCE: Final = 200
 LONGEST_INDEX: Final = 16
 LONGEST_WORD: Final = 500
+LONGEST_BRANCH: Final = 9
 
 
 @login_required
@@ -27,7 +29,9 @@ def trace_index(request: HttpRequest, run_id: int) -> HttpResponse:
     since = request.GET.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) < 19):
         raise InvalidInput(f"since {since!r} is not a number: take `seq` of the last answer.")
-    body = selectors.index_json(run_id, since=int(since) if "since" in request.GET else None)
+    line = line_of(run_id, branch_asked_for(request))
+    told_since = int(since) if "since" in request.GET else None
+    body = selectors.index_json(run_id, line, since=told_since)
     return HttpResponse(body, content_type="application/json")
 
 
@@ -36,8 +40,9 @@ def trace_index(request: HttpRequest, run_id: int) -> HttpResponse:
 def trace_rows(request: HttpRequest, run_id: int) -> HttpResponse:
     """Rows of the entries named in `i`, as HTML, in that order."""
     indexes = _indexes(request.GET.get("i", ""))
-    start = selectors.start_of(run_id)
-    rows = [row_of(entry, start=start) for entry in selectors.entries(run_id, indexes)]
+    line = line_of(run_id, branch_asked_for(request))
+    found = selectors.entries(run_id, indexes)
+    rows = [row_of(entry, start=line.start_for(entry.branch)) for entry in found]
     return render(request, "traces/_rows.html", {"rows": rows, "run_id": run_id})
 
 
@@ -47,8 +52,9 @@ def trace_entry(request: HttpRequest, run_id: int, index: int) -> HttpResponse:
     """One entry, whole, for the pane beside the trace."""
     entry = selectors.entry(run_id, index)
     user = cast(User, request.user)
+    line = line_of(run_id, branch_asked_for(request))
     context = {
-        "detail": detail_of(entry, start=selectors.start_of(run_id)),
+        "detail": detail_of(entry, start=line.start_for(entry.branch_number)),
         "run_id": run_id,
         "branch": entry.branch_number,
         "decision": decision_of(entry, user=user),
@@ -97,11 +103,45 @@ def trace_image(request: HttpRequest, run_id: int, index: int, number: int) -> H
 
 @login_required
 @require_GET
+def strip(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The picture of a run: `size` s, m or l, `b` a branch, `theme` light or dark."""
+    branch = branch_asked_for(request)
+    size, theme = request.GET.get("size", "s"), request.GET.get("theme", "")
+    if size not in strips.SIZES:
+        raise InvalidInput(f"size is {size[:40]!r}; give s, m or l.", field="size")
+    if theme not in ("", "light", "dark"):
+        raise InvalidInput(f"theme is {theme[:40]!r}; give light or dark.", field="theme")
+    known_by = strips.etag(run_id, branch, size + theme)
+    if request.headers.get("If-None-Match") == known_by:
+        response = HttpResponse(status=304)
+    else:
+        body = strips.svg(run_id, branch, size, theme)
+        response = HttpResponse(body, content_type="image/svg+xml")
+    response["ETag"] = known_by
+    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    response["Cache-Control"] = "private, max-age=30"
+    return response
+
+
+@login_required
+@require_GET
 def trace_find(request: HttpRequest, run_id: int) -> JsonResponse:
     """Indexes of the entries that say `q`, in the order of the trace."""
     said = request.GET.get("q", "")[:LONGEST_WORD].replace("\0", "")
-    found = selectors.find(run_id, said)
+    found = selectors.find(run_id, said, line_of(run_id, branch_asked_for(request)))
     return JsonResponse({"found": found, "is_all": len(found) < selectors.FOUND_AT_MOST})
+
+
+def branch_asked_for(request: HttpRequest) -> int:
+    """Read the branch that `b` names; the trunk without it.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    text = request.GET.get("b") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_BRANCH):
+        raise InvalidInput(f"b is {text[:40]!r}; give the number of a branch.", field="b")
+    return int(text)
 
 
 def _indexes(text: str) -> list[int]:

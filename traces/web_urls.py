@@ -8,6 +8,7 @@ urlpatterns = [
     path("attention/", attention_web.attention_page, name="attention"),
     path("attention/changes", attention_web.attention_changes, name="attention-changes"),
     path("attention/count", attention_web.attention_count, name="attention-count"),
+    path("runs/<int:run_id>/strip.svg", web.strip, name="run-strip"),
     path("run/<int:run_id>/marks", web.trace_marks, name="trace-marks"),
     path("run/<int:run_id>/trace/index", web.trace_index, name="trace-index"),
     path("run/<int:run_id>/trace/rows", web.trace_rows, name="trace-rows"),
