@@ -99,7 +99,8 @@ def _first_entries(run_id: int, line: Sequence[AgentBranch]) -> dict[int, int]:
 
 
 def _forks(run_id: int, line: Sequence[AgentBranch]) -> dict[Any, int]:
-    indexes = [branch.parent_trace_entry_id for branch in line[1:]]
+    forked_at = (branch.parent_trace_entry_id for branch in line[1:])
+    indexes = [index for index in forked_at if index is not None]
     if not indexes:
         return {}
     entries = TraceEntry.objects.filter(run_id=run_id, index__in=indexes)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from traces import attention_web, web
+from traces import attention_web, fork_web, web
 
 urlpatterns = [
     path("attention/", attention_web.attention_page, name="attention"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("run/<int:run_id>/trace/rows", web.trace_rows, name="trace-rows"),
     path("run/<int:run_id>/trace/find", web.trace_find, name="trace-find"),
     path("run/<int:run_id>/entry/<int:index>/", web.trace_entry, name="trace-entry"),
+    path("run/<int:run_id>/entry/<int:index>/fork", fork_web.fork_dialog, name="trace-fork"),
     path("run/<int:run_id>/entry/<int:index>/raw", web.trace_entry_raw, name="trace-entry-raw"),
     path(
         "run/<int:run_id>/entry/<int:index>/image/<int:number>",

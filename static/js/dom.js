@@ -9,6 +9,13 @@ export function element(html) {
   return template.content.firstElementChild;
 }
 
+/** An address with more in its query. */
+export function withQuery(address, query) {
+  const made = new URL(address, location.href);
+  for (const [name, value] of Object.entries(query)) made.searchParams.set(name, value);
+  return made.pathname + made.search;
+}
+
 /** Whether a key belongs to what the person types in. */
 export function isTyping(event) {
   const target = event.target;

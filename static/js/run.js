@@ -2,6 +2,7 @@
 import { all, copy, isTyping, localTimes, one, say, show } from "./dom.js";
 import { getJson, watch } from "./live.js";
 import { Drawer } from "./drawer.js";
+import { openFork } from "./fork.js";
 import { splits } from "./split.js";
 import { swap } from "./step-in.js";
 import { duration, TraceView } from "./trace/view.js";
@@ -161,7 +162,10 @@ detail.addEventListener("click", (event) => {
   if (tab) openPane(tab.dataset.pane);
   if (event.target.closest("[data-close-detail]")) setDetail(false);
   if (event.target.closest("[data-copy-entry]")) copyLink();
+  if (event.target.closest("[data-fork-entry]")) forkHere();
 });
+
+const forkHere = () => view.current !== null && openFork(run.dataset.fork.replace("/0/", `/${view.current}/`));
 
 function copyLink() {
   if (view.current !== null) copy(location.href);
@@ -203,6 +207,8 @@ const keys = {
   "]": () => toWaiting(1),
   "[": () => toWaiting(-1),
   l: copyLink,
+  f: forkHere,
+  b: () => one(".branch-now button")?.click(),
   Enter: () => view.current !== null && openPane("entry"),
   Escape: () => {
     if (detail.dataset.open === "yes" && (narrow.matches || view.current !== null)) setDetail(false);

@@ -1,5 +1,5 @@
 // Find in the trace: the server knows which entries say it, the page marks where.
-import { one } from "../dom.js";
+import { one, withQuery } from "../dom.js";
 import { getJson } from "../live.js";
 
 export class Finder {
@@ -39,7 +39,7 @@ export class Finder {
     const query = this.field.value.trim();
     this.query = query;
     let found = { found: [], is_all: true };
-    if (query) found = await getJson(`${this.view.run.dataset.find}?q=${encodeURIComponent(query)}`);
+    if (query) found = await getJson(withQuery(this.view.run.dataset.find, { q: query }));
     if (query !== this.query) return;
     this.list = found.found;
     this.hits = new Set(this.list);

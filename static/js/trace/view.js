@@ -1,5 +1,5 @@
 // The trace of a run: rows, folds, filter, the current entry, following what comes.
-import { all, one, say } from "../dom.js";
+import { all, one, say, withQuery } from "../dom.js";
 import { Finder } from "./find.js";
 import { Trace } from "./model.js";
 import { Rows } from "./rows.js";
@@ -62,7 +62,7 @@ export class TraceView {
   async refresh(getJson) {
     const following = this.window.atEnd;
     const before = this.trace.index.length;
-    const { changed, fresh } = this.trace.take(await getJson(`${this.run.dataset.trace}?since=${this.trace.seq}`));
+    const { changed, fresh } = this.trace.take(await getJson(withQuery(this.run.dataset.trace, { since: this.trace.seq })));
     for (const index of changed) this.rows.drop(index);
     if (!fresh && !changed.length) return 0;
     if (changed.length) this.onChanged(changed);
