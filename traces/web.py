@@ -1,5 +1,6 @@
 """What a run's page fetches of its trace: the index, rows, one entry, where a word is."""
 
+import gzip
 import json
 from typing import Final, cast
 
@@ -17,6 +18,8 @@ from vivaria.errors import InvalidInput, NotFound
 from vivaria.models import User
 
 ROWS_AT_ONCE: Final = 200
+# The index of a long trace is numbers alone: a fifth of it goes over the wire, for little work.
+PACKED_FROM: Final = 20_000
 LONGEST_INDEX: Final = 16
 LONGEST_WORD: Final = 500
 LONGEST_BRANCH: Final = 9
@@ -31,8 +34,14 @@ def trace_index(request: HttpRequest, run_id: int) -> HttpResponse:
         raise InvalidInput(f"since {since!r} is not a number: take `seq` of the last answer.")
     line = line_of(run_id, branch_asked_for(request))
     told_since = int(since) if "since" in request.GET else None
-    body = selectors.index_json(run_id, line, since=told_since)
-    return HttpResponse(body, content_type="application/json")
+    body = selectors.index_json(run_id, line, since=told_since).encode()
+    packs = len(body) > PACKED_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(
+        gzip.compress(body, compresslevel=1) if packs else body, content_type="application/json"
+    )
+    if packs:
+        response["Content-Encoding"] = "gzip"
+    return response
 
 
 @login_required
