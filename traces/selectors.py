@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from traces.kinds import NUMBERS
+from traces.kinds import NUMBERS, RATE_LIMIT
 from traces.lines import LINE_SQL, Line
 from traces.models import TraceEntry
 from vivaria.clock import now_ms
@@ -29,7 +29,9 @@ SETTLES_WITHIN_MS: Final = 2_000
 INDEX_SQL: Final = f"""
 WITH entry AS (
     SELECT index, seq, "modifiedAt", "calledAt" - line.start AS at,
-           coalesce(array_position(%(kinds)s::text[], type) - 1, -1) AS kind
+           coalesce(array_position(%(kinds)s::text[], CASE
+               WHEN type = 'error' AND content->>'detail' ~* %(rate_limit)s THEN 'rateLimit'
+               ELSE type END) - 1, -1) AS kind
     FROM {LINE_SQL}
     WHERE seq > %(since)s
     ORDER BY at, id
@@ -71,7 +73,7 @@ class EntryText:
     """An entry as a row needs it; `content` is None where it is too long for one."""
 
     index: int
-    branch: int
+    branch: int = 0
     called_at: int
     type: str
     size: int
@@ -93,6 +95,7 @@ def index_json(run_id: int, line: Line, *, since: int | None = None) -> str:
                 "run": run_id,
                 "since": since or 0,
                 "kinds": list(NUMBERS),
+                "rate_limit": RATE_LIMIT,
                 "settled": now_ms() - SETTLES_WITHIN_MS,
             },
         )

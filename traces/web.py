@@ -2,14 +2,14 @@
 
 import gzip
 import json
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from traces import annotations, images, selectors, strips
+from traces import annotations, conversation, images, selectors, strips
 from traces.decisions import decision_of
 from traces.detail import detail_of
 from traces.lines import line_of
@@ -96,12 +96,12 @@ def trace_entry_raw(request: HttpRequest, run_id: int, index: int) -> HttpRespon
 @login_required
 @require_GET
 def trace_image(request: HttpRequest, run_id: int, index: int, number: int) -> HttpResponse:
-    """A picture of a log entry, if its bytes are one."""
+    """A picture of a log, or that a model was shown, if its bytes are one."""
     content = selectors.entry(run_id, index).content
-    items = content.get("content") if content.get("type") == "log" else None
-    if not isinstance(items, list) or number >= len(items) or not images.is_image(items[number]):
+    url = _picture(content, number)
+    if url is None:
         raise NotFound(f"Entry {index} of run {run_id} has no picture {number}.")
-    image = images.decode(items[number]["image_url"])
+    image = images.decode(url)
     if image is None:
         raise NotFound(f"Item {number} of entry {index} is no PNG, JPEG, GIF or WebP picture.")
     response = HttpResponse(image.data, content_type=image.content_type)
@@ -139,6 +139,18 @@ def trace_find(request: HttpRequest, run_id: int) -> JsonResponse:
     said = request.GET.get("q", "")[:LONGEST_WORD].replace("\0", "")
     found = selectors.find(run_id, said, line_of(run_id, branch_asked_for(request)))
     return JsonResponse({"found": found, "is_all": len(found) < selectors.FOUND_AT_MOST})
+
+
+def _picture(content: dict[str, Any], number: int) -> str | None:
+    """The data URL of an entry's picture: an item of a log, or one that a model was shown."""
+    if content.get("type") == "generation":
+        shown = conversation.images(content)
+        return shown[number] if number < len(shown) else None
+    items = content.get("content") if content.get("type") == "log" else None
+    if not isinstance(items, list) or number >= len(items) or not images.is_image(items[number]):
+        return None
+    url: str = items[number]["image_url"]
+    return url
 
 
 def branch_asked_for(request: HttpRequest) -> int:

@@ -1,5 +1,5 @@
 // The run page: keeps its parts as they are now, and joins trace, details and output.
-import { all, copy, isTyping, localTimes, one, say, show } from "./dom.js";
+import { all, copy, fromAddress, isTyping, keepInAddress, localTimes, one, say, show } from "./dom.js";
 import { getJson, watch } from "./live.js";
 import { Drawer } from "./drawer.js";
 import { openFork } from "./fork.js";
@@ -137,6 +137,7 @@ function openPane(name) {
     one(`#pane-${tab.dataset.pane}`).hidden = !isThis;
   }
   if (name === "entry" && wanted !== null) fetchSoon(wanted);
+  keepInAddress("d", ["result", "entry"].includes(name) ? "" : name);
 }
 
 function setDetail(isOpen) {
@@ -261,6 +262,8 @@ one("#skeleton")?.remove();
 await view.open(getJson);
 const asked = one("#run-waits [data-go]");
 if (wanted === null && asked && !narrow.matches) view.select(Number(asked.dataset.go), { opens: true, stays: true });
-if (wanted !== null) openPane("entry");
+const pane = fromAddress("d");
+if (pane && one(`#tab-${CSS.escape(pane)}`)) openPane(pane);
+else if (wanted !== null) openPane("entry");
 await readMarks();
 if (!isOver) watcher = watch(run.dataset.live, look);

@@ -1,5 +1,5 @@
 // The trace of a run: rows, folds, filter, the current entry, following what comes.
-import { all, one, say, withQuery } from "../dom.js";
+import { all, fromAddress, keepInAddress, one, say, withQuery } from "../dom.js";
 import { Finder } from "./find.js";
 import { Trace } from "./model.js";
 import { Rows } from "./rows.js";
@@ -49,6 +49,7 @@ export class TraceView {
 
   /** Ask for the whole index, then show the entry of the address, the end, or the beginning. */
   async open(getJson) {
+    this.filterOfAddress();
     this.readFilter();
     this.trace.take(await getJson(this.run.dataset.trace));
     this.isOpen = true;
@@ -56,6 +57,7 @@ export class TraceView {
     const asked = Number(new URLSearchParams(location.search).get("e") ?? NaN);
     if (this.trace.place.has(asked)) this.select(asked, { share: 0.3 });
     else if (this.isLive()) this.goToEnd();
+    this.finder.ofAddress();
   }
 
   /** Ask for what is new since; keep what is being read where it is. */
@@ -146,7 +148,7 @@ export class TraceView {
       one(".label", line).after(told);
     }
     const count = trace.count[i];
-    told.textContent = `${count} ${count === 1 ? "entry" : "entries"}`;
+    told.textContent = trace.groups.has(i) ? `${count + 1} one after the other` : `${count} ${count === 1 ? "entry" : "entries"}`;
     const meta = one(".meta", line);
     const isOpen = trace.until[i] < 0;
     meta.textContent = isOpen ? (this.isLive() ? "now" : "") : duration((trace.until[i] - trace.at[i]) / 1000);
@@ -208,9 +210,7 @@ export class TraceView {
     if (share !== null) this.window.goTo(i, share);
     else if (!stays) this.window.bringIn(i);
     else this.window.draw();
-    const url = new URL(location.href);
-    url.searchParams.set("e", index);
-    history.replaceState(null, "", url);
+    keepInAddress("e", String(index));
     this.onCurrent(index, opens);
     this.showErrors();
   }
@@ -218,9 +218,7 @@ export class TraceView {
   unselect() {
     this.current = null;
     this.tree.removeAttribute("aria-activedescendant");
-    const url = new URL(location.href);
-    url.searchParams.delete("e");
-    history.replaceState(null, "", url);
+    keepInAddress("e", "");
     this.window.draw();
   }
 
@@ -301,7 +299,17 @@ export class TraceView {
     this.trace.hiddenKinds = new Set(kinds);
   }
 
+  /** The groups that are shown, where others are than at first: `show=logs,errors`. */
+  filterOfAddress() {
+    const shown = fromAddress("show")?.split(",");
+    if (shown) for (const box of all(".group input")) box.checked = shown.includes(box.name);
+  }
+
   filter() {
+    const boxes = all(".group input");
+    const isOther = boxes.some((box) => box.checked !== (box.dataset.default === "on"));
+    const names = boxes.filter((box) => box.checked).map((box) => box.name);
+    keepInAddress("show", isOther ? names.join(",") || "none" : "");
     this.readFilter();
     this.trace.layRows();
     this.window.lay();
