@@ -18,9 +18,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.instance import Instance, instance
@@ -95,8 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=4160, help="and the next one, for the site")
     asked = parser.parse_args()
-    with instance(port=asked.port) as made, _site(made, asked.port + 1) as url:
-        told = _runs(made)
+    with instance(port=asked.port) as made, site(made, asked.port + 1) as served:
+        told, url = _runs(made), served.url
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
@@ -108,15 +110,24 @@ def main() -> None:
             browser.close()
 
 
+@dataclass(frozen=True)
+class Site:
+    """The pages' server of an instance."""
+
+    url: str
+    process: psutil.Process
+
+
 @contextmanager
-def _site(made: Instance, port: int) -> Iterator[str]:
+def site(made: Instance, port: int) -> Iterator[Site]:
+    """Serve an instance's pages on a port, with their files as they are in production."""
     environment = made.environment | {"VIVARIA_SITE_PORT": str(port)}
     collect = "import django; django.setup(); from vivaria.static_files import collect; collect()"
     settings = {"DJANGO_SETTINGS_MODULE": "vivaria.settings"}
     subprocess.run(
         [sys.executable, "-c", collect], env=environment | settings, cwd=ROOT, check=True
     )
-    site = subprocess.Popen(
+    process = psutil.Popen(
         [
             *(str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
@@ -133,10 +144,10 @@ def _site(made: Instance, port: int) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.1)
-        yield url
+        yield Site(url, process)
     finally:
-        site.terminate()
-        site.wait()
+        process.terminate()
+        process.wait()
 
 
 def _runs(made: Instance) -> dict[str, Any]:
