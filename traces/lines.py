@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Min
+from django.db.models import Count, Min
 
 from runs.models import AgentBranch
 from traces.models import TraceEntry
@@ -74,6 +74,12 @@ def line_of(run_id: int, number: int = 0) -> Line:
         until = FOREVER if child is None else forks.get(child.parent_trace_entry_id, began)
         segments.append(Segment(number=branch.number, until=until, start=began))
     return Line(segments)
+
+
+def forks_at(run_id: int) -> dict[int, int]:
+    """How many branches leave at which entry of a run."""
+    forked = AgentBranch.objects.filter(run_id=run_id, parent_trace_entry_id__isnull=False)
+    return dict(forked.values_list("parent_trace_entry_id").annotate(Count("pk")).order_by())
 
 
 def _branches(run_id: int) -> list[AgentBranch]:

@@ -190,8 +190,7 @@ def _picture(told: Strip, size: Size) -> dict[str, Any]:
         "errors": [round(n * each, 1) for n in told.errors],
         "scores": [round(n * each, 1) for n in told.scores] if size.high > 20 else [],
         "end": told.end,
-        "end_at": size.wide - 3,
-        "middle": size.high / 2,
+        "end_at": size.wide - 2,
     }
 
 

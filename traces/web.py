@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from traces import annotations, conversation, images, selectors, strips
 from traces.decisions import decision_of
 from traces.detail import detail_of
-from traces.lines import line_of
+from traces.lines import forks_at, line_of
 from traces.presenting import row_of
 from vivaria.errors import InvalidInput, NotFound
 from vivaria.models import User
@@ -77,9 +77,10 @@ def trace_entry(request: HttpRequest, run_id: int, index: int) -> HttpResponse:
 @login_required
 @require_GET
 def trace_marks(request: HttpRequest, run_id: int) -> JsonResponse:
-    """Which entries people have put something to, for the rows: `[index, tags, comments]`."""
-    found = annotations.marks(run_id)
-    return JsonResponse({"marks": [[index, m.tags, m.comments] for index, m in found.items()]})
+    """What is put to which entry: `[index, tags, comments, branches that leave there]`."""
+    put, left = annotations.marks(run_id), forks_at(run_id)
+    marks = [[index, m.tags, m.comments, left.pop(index, 0)] for index, m in put.items()]
+    return JsonResponse({"marks": marks + [[index, 0, 0, n] for index, n in left.items()]})
 
 
 @login_required

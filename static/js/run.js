@@ -1,5 +1,5 @@
 // The run page: keeps its parts as they are now, and joins trace, details and output.
-import { all, copy, fromAddress, isTyping, keepInAddress, localTimes, one, say, show } from "./dom.js";
+import { all, copy, fromAddress, isTyping, keepInAddress, localTimes, one, say, show, toast } from "./dom.js";
 import { getJson, watch } from "./live.js";
 import { Drawer } from "./drawer.js";
 import { openFork } from "./fork.js";
@@ -167,6 +167,13 @@ detail.addEventListener("click", (event) => {
 });
 
 const forkHere = () => view.current !== null && openFork(run.dataset.fork.replace("/0/", `/${view.current}/`));
+
+one("#run-branches").addEventListener("click", (event) => {
+  if (!event.target.closest("[data-fork-entry]")) return;
+  if (view.current === null) return toast("Select the entry to fork at first");
+  one("#run-branches").hidePopover();
+  forkHere();
+});
 
 function copyLink() {
   if (view.current !== null) copy(location.href);

@@ -119,19 +119,21 @@ export class TraceView {
       place.className = "marks";
       meta.before(place);
     }
-    const [tags, comments] = marks;
-    const told = [[comments, "comment"], [tags, "tag"]].filter(([n]) => n);
-    place.textContent = told.map(([n, word]) => `${n} ${word}${n === 1 ? "" : "s"}`).join(", ");
+    const [tags, comments, branches] = marks;
+    const told = [[comments, "comment"], [tags, "tag"]].filter(([n]) => n).map(([n, word]) => `${n} ${word}${n === 1 ? "" : "s"}`);
+    if (branches) told.push(branches === 1 ? "1 branch starts here" : `${branches} branches start here`);
+    place.textContent = told.join(", ");
   }
 
   mark(marks) {
-    this.marks = new Map(marks.map(([index, tags, comments]) => [index, [tags, comments]]));
+    this.marks = new Map(marks.map(([index, ...counts]) => [index, counts]));
     this.window.draw();
   }
 
   goToMark(step) {
     for (let i = this.here() + step; i >= 0 && i < this.trace.index.length; i += step) {
-      if (this.marks.has(this.trace.index[i])) return this.select(this.trace.index[i], { share: 0.3 });
+      const [tags, comments] = this.marks.get(this.trace.index[i]) ?? [];
+      if (tags || comments) return this.select(this.trace.index[i], { share: 0.3 });
     }
   }
 
