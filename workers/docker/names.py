@@ -9,6 +9,9 @@ RUN: Final = "vivaria.run"
 ROLE: Final = "vivaria.role"
 SPEC: Final = "vivaria.spec"
 
+# Role of a network that leads out; the relay stays away from it.
+INTERNET: Final = "internet"
+
 GATEWAY_ALIAS: Final = "gateway"
 
 
@@ -27,6 +30,15 @@ def rescoring_container(instance: str, rescoring_id: int) -> ContainerName:
 
 def run_network(instance: str, run_id: int) -> NetworkName:
     return NetworkName(f"vivaria-{instance}-run-{run_id}")
+
+
+def internet_network(instance: str, run_id: int) -> NetworkName:
+    return NetworkName(f"{run_network(instance, run_id)}-internet")
+
+
+def guard_container(of: ContainerName) -> ContainerName:
+    """Name of the container that closes the way from another to the host."""
+    return ContainerName(f"{of}-guard")
 
 
 def relay_container(instance: str) -> ContainerName:

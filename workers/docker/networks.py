@@ -21,7 +21,7 @@ def ensure_run_network(
     relay = ensure_relay(host, settings)
     name = names.run_network(settings.instance, run_id)
     labels = names.labels_of_run(settings.instance, run_id)
-    if not host.networks(labels):
+    if not any(network.name == name for network in host.networks(labels)):
         subnets.create_in(
             host,
             subnets.SubnetRange(range=settings.range),
