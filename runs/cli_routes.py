@@ -159,7 +159,7 @@ urlpatterns = [
 
 def _new_run(user: User, wanted: SetupAndRunAgentInput) -> NewRun:
     task_id = requests.task_id_of(wanted.task_id, field="taskId")
-    task_source, env_file = _task_source(wanted, task_id)
+    task_source, env_file = task_source_of(wanted.task_source, task_id)
     is_capped = not wanted.dangerously_ignore_global_limits
     checkpoint = wanted.checkpoint
     if checkpoint is not None:
@@ -188,8 +188,12 @@ def _new_run(user: User, wanted: SetupAndRunAgentInput) -> NewRun:
     )
 
 
-def _task_source(wanted: SetupAndRunAgentInput, task_id: str) -> tuple[Upload, Upload | None]:
-    given = wanted.task_source
+def task_source_of(given: dict[str, Any] | None, task_id: str) -> tuple[Upload, Upload | None]:
+    """Find the uploads of a task's family and of its environment file.
+
+    Raises:
+        InvalidInput, NotFound: there are none.
+    """
     if given is None or given.get("type") == "gitRepo":
         raise InvalidInput(NO_GIT.format(what="the task family", flag="--task_family_path"))
     handle, env_handle = given.get("path"), given.get("environmentPath")

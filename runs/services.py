@@ -100,16 +100,16 @@ def _environment(wanted: NewRun, run: Run) -> TaskEnvironment:
         uploaded_task_family_path=wanted.task_source.handle,
         uploaded_env_file_path=wanted.env_file.handle if wanted.env_file else None,
         task_version=wanted.task_version,
-        resources=_resources(wanted, run.task_name),
+        resources=resources_of(wanted.task_source, run.task_name),
         user=wanted.user,
     )
     TaskEnvironmentUser.objects.create(user=wanted.user, environment=environment)
     return environment
 
 
-def _resources(wanted: NewRun, task_name: str) -> dict[str, Any]:
+def resources_of(task_source: Upload, task_name: str) -> dict[str, Any]:
     """What the task asks of a host; nothing where set-up will find its source at fault."""
-    path = uploads.path_of(wanted.task_source)
+    path = uploads.path_of(task_source)
     try:
         asked = task_archives.manifest_in(path).task(task_name).resources
     except BadManifest:
