@@ -86,10 +86,8 @@ def test(task_id: str, test_name: str, *, as_json: bool, **given: Any) -> None:
     _, found = show(
         server.task_lines("startTaskTestEnvironment", wanted), stream=stream_of(as_json=as_json)
     )
-    name = _started(found, as_json=as_json)
-    if given["destroy"]:
-        last_environment.forget(name)
-    if given["is_entered"]:
+    name = _started(found, as_json=as_json, is_kept=not given["destroy"])
+    if given["is_entered"] and not given["destroy"]:
         task_ssh.enter(server, name, user=given["ssh_user"])
     sys.exit(int((found or {}).get("testStatusCode") or 0))
 
@@ -226,7 +224,7 @@ def _source(server: Server, given: Json) -> Json:
     return send_task(server, given["task_family_path"], given["env_file_path"])
 
 
-def _started(found: Json | None, *, as_json: bool) -> str:
+def _started(found: Json | None, *, as_json: bool, is_kept: bool = True) -> str:
     """Keep the name of what was started; end the command where it was not."""
     if found is None or not found.get("environmentName"):
         raise Failed("The environment was not started; what the server said is above.")
@@ -235,7 +233,8 @@ def _started(found: Json | None, *, as_json: bool) -> str:
     if found.get("error"):
         raise Failed(str(found["error"]).splitlines()[0])
     name = str(found["environmentName"])
-    last_environment.remember(name)
+    if is_kept:
+        last_environment.remember(name)
     return name
 
 
