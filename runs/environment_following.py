@@ -12,7 +12,7 @@ from vivaria.errors import Conflict, HostUnreachable
 
 Kind = EnvironmentOrder.Kind
 
-LOOK_EVERY_S: Final = 0.2
+LOOK_EVERY_S: Final = 0.1
 # Builds may take long; whoever has gone away should not hold a thread for ever.
 FOLLOWED_FOR_S: Final = 4 * 3600.0
 ANSWERED_WITHIN_S: Final = 60.0
