@@ -42,10 +42,12 @@ The environment's name is:
 
   {name}
 
-To log in as root:
-  viv task ssh {name}
+To look around in it, on its Docker host:
+  docker exec -it {name} bash
+  docker exec -it --user agent --workdir /home/agent {name} bash
 
-To log in as the agent:
+To log in as root, and as the agent, where its image runs an SSH server:
+  viv task ssh {name}
   viv task ssh {name} --user agent
 
 To score what is in /home/agent/submission.txt, or another submission:

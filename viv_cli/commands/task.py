@@ -93,15 +93,17 @@ def test(task_id: str, test_name: str, *, as_json: bool, **given: Any) -> None:
 
 
 @task.command("score", short_help="Say what a submission would score.")
-@click.argument("name_or_submission", required=False)
+@name_of
 @click.argument("submission", required=False)
+@click.option("--submission", "given", help="The same, where NAME is left out.")
 @options.as_json
-def score(name_or_submission: str | None, submission: str | None, *, as_json: bool) -> None:
-    """Say what SUBMISSION would score in environment NAME_OR_SUBMISSION; nothing is kept.
+def score(name: str | None, submission: str | None, given: str | None, *, as_json: bool) -> None:
+    """Say what SUBMISSION would score in environment NAME; nothing is kept.
 
     Without a submission, what is in /home/agent/submission.txt there.
     """
-    name = last_environment.named(name_or_submission)
+    name = last_environment.named(name)
+    submission = given if submission is None else submission
     wanted = {"containerName": name, "submission": submission}
     lines, _ = show(
         Server(config.load()).task_lines("scoreTaskEnvironment", wanted),
