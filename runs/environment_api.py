@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs import environment_rows, environments, requests
+from runs import environment_rows, environments, requests, rest_sources
 from runs.api import person
 from runs.environments import NewEnvironment
 from runs.models import EnvironmentOrder, TaskEnvironment
@@ -32,8 +32,16 @@ class EnvironmentSerializer(serializers.Serializer[Any]):
 
 class NewEnvironmentSerializer(serializers.Serializer[Any]):
     task_id = serializers.CharField()
-    task_source = serializers.CharField(help_text="Handle of the task family's upload.")
-    env_file = serializers.CharField(required=False, allow_null=True, default=None)
+    task_source = serializers.CharField(
+        required=False, allow_null=True, help_text="Upload of the task family's folder."
+    )
+    task_repo = serializers.CharField(
+        required=False, allow_null=True, help_text="Without an upload: organisation/repository."
+    )
+    task_ref = serializers.CharField(
+        required=False, allow_null=True, help_text="Its branch, tag or commit; absent: main."
+    )
+    env_file = serializers.CharField(required=False, allow_null=True)
     dont_cache = serializers.BooleanField(default=False)
 
 
@@ -69,19 +77,11 @@ class EnvironmentList(APIView):
         """Start one. It is there when its state is `running`."""
         asked = NewEnvironmentSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        given = asked.validated_data
+        given, user = dict(asked.validated_data), person(request)
         task_id = requests.task_id_of(given["task_id"], field="task_id")
-        source = requests.upload_of(given["task_source"], field="task_source")
-        requests.check_family(source, task_id=task_id, field="task_source")
-        env_file = given["env_file"]
+        source = rest_sources.task(user, given, task_id)
         environment = environments.start(
-            NewEnvironment(
-                user=person(request),
-                task_id=task_id,
-                task_source=source,
-                env_file=requests.upload_of(env_file, field="env_file") if env_file else None,
-                is_fresh=given["dont_cache"],
-            )
+            NewEnvironment(user=user, task_id=task_id, **source, is_fresh=given["dont_cache"])
         )
         return _shown(environment, request, status=201)
 

@@ -13,8 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from runs import environments, requests
-from runs.cli_routes import task_source_of
+from runs import cli_sources, environments, requests
 from runs.environment_following import HEADING, printed
 from runs.environment_inputs import ScoreInput, StartInput, StartTestInput
 from runs.environments import NewEnvironment
@@ -177,12 +176,14 @@ def _new(
     test: dict[str, Any] | None = None,
 ) -> NewEnvironment:
     wanted_id = requests.task_id_of(task_id, field="taskId")
-    task_source, env_file = task_source_of(source, wanted_id)
+    # `ref` is our client's: a branch or tag, where METR's sends a commit.
+    ref = source.get("ref")
+    if not isinstance(ref, str | None):
+        raise InvalidInput(f"source.ref is {ref!r}; give a text or null.")
     return NewEnvironment(
         user=user,
         task_id=wanted_id,
-        task_source=task_source,
-        env_file=env_file,
+        **cli_sources.task_of(user, source, wanted_id, ref=ref),
         is_fresh=is_fresh,
         test=test,
     )
@@ -260,7 +261,8 @@ def _error_of(order: EnvironmentOrder) -> str | None:
 
 
 def _final(environment: TaskEnvironment, *, error: str | None, **more: Any) -> Iterator[str]:
-    found = {"environmentName": environment.container_name, **more}
+    is_gone = environment.orders.filter(kind=Kind.DESTROY).exists()
+    found = {"environmentName": None if is_gone else environment.container_name, **more}
     if error is not None:
         found["error"] = error
     yield f"\n{json.dumps(found)}\n"

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from runs import gpus, placement, services, task_source
 from runs.dispatch import DISPATCH_LOCK
+from runs.git_sources import GitOrigin
 from runs.models import EnvironmentOrder, TaskEnvironment, TaskEnvironmentUser, Upload
 from runs.placement import Needs
 from vivaria.clock import now_ms
@@ -39,6 +40,7 @@ class NewEnvironment:
     task_id: str
     task_source: Upload
     env_file: Upload | None = None
+    task_origin: GitOrigin | None = None
     # Build its image although there is one from equal files.
     is_fresh: bool = False
     # The tests to run in it when it has started (`EnvironmentOrder.wanted` of a TEST).
@@ -62,8 +64,7 @@ def start(wanted: NewEnvironment) -> TaskEnvironment:
         container_name=_name(family, task, wanted.task_source),
         task_family_name=family,
         task_name=task,
-        uploaded_task_family_path=wanted.task_source.handle,
-        uploaded_env_file_path=wanted.env_file.handle if wanted.env_file else None,
+        **services.family_columns(wanted.task_source, wanted.env_file, wanted.task_origin),
         resources=resources,
         user=wanted.user,
         host=host,
@@ -176,7 +177,7 @@ def environment_variables(environment: TaskEnvironment) -> dict[str, str]:
         NotFound, InvalidInput: the environment file that was handed in is no good.
     """
     said = environment.setup_data or {}
-    secrets_of_task = task_source.env_of(environment.uploaded_env_file_path)
+    secrets_of_task = task_source.env_of(environment.env_handle)
     required = said.get("requiredEnvironmentVariables", [])
     return {name: secrets_of_task[name] for name in required if name in secrets_of_task}
 

@@ -86,7 +86,7 @@ def variables(environment: TaskEnvironment) -> Mapping[str, str]:
     """
     return chosen(
         containers.said_of(environment).required_environment_variables,
-        secrets_of_task=task_source.env_of(environment.uploaded_env_file_path),
+        secrets_of_task=task_source.env_of(environment.env_handle),
         ours={
             "ANTHROPIC_BASE_URL": f"{agent_process.api_url()}/anthropic",
             "OPENAI_API_BASE_URL": f"{agent_process.api_url()}/openai/v1",

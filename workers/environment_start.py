@@ -18,7 +18,7 @@ from workers import (
 from workers.docker.port import ContainerHost
 from workers.faults import EnvironmentPlace, reach
 from workers.marks import OrderMark
-from workers.run_setup import family_source
+from workers.run_setup import family_source, source_hash
 from workers.step_output import recorded_of_order
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,9 @@ def _build(
     TaskEnvironment.objects.filter(pk=environment.pk).update(
         image_name=image,
         setup_data=said.as_stored(),
-        task_version=found.version_of(environment.task_name, source_hash=family.tree.digest),
+        task_version=found.version_of(
+            environment.task_name, source_hash=source_hash(environment, family)
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0071_runs_are_found_by_model'),
+        ('runs', '0072_agents_and_tasks_come_from_git'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

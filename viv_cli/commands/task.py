@@ -18,9 +18,6 @@ FOLDER: Final = click.Path(exists=True, file_okay=True, path_type=Path)
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 SCORED: Final = "Task scored. Score: "
 name_of = click.argument("name", required=False)
-user_of = click.option(
-    "--user", type=click.Choice(["root", "agent"]), default="root", show_default=True
-)
 
 
 @click.group(short_help="Try a task without an agent.")
@@ -39,6 +36,7 @@ def _of_start(command: Any) -> Any:
         click.option("--ssh", "is_entered", is_flag=True, help="Log in when it has started."),
         click.option("--dont-cache", is_flag=True, help="Build its image anew."),
         click.option("--env-file-path", type=FILE, help="File of KEY=VALUE lines: secrets."),
+        click.option("--task-repo", help="Without a folder: organisation/repository in Git."),
         click.option("--task-family-path", type=FOLDER, help="Folder of the task family."),
     ):
         command = option(command)
@@ -49,9 +47,13 @@ def _of_start(command: Any) -> Any:
 @click.argument("task_id", metavar="TASK")
 @_of_start
 def start(task_id: str, *, as_json: bool, **given: Any) -> None:
-    """Start the environment of TASK, which is FAMILY/NAME, and show how far it is."""
+    """Start the environment of TASK, which is FAMILY/NAME, and show how far it is.
+
+    Without --task-family-path the family is taken from Git; TASK@REF says at which branch, tag or
+    commit.
+    """
     server = Server(config.load())
-    source = _source(server, given)
+    task_id, source = _source(server, task_id, given)
     wanted = {"taskId": task_id, "source": source, "dontCache": given["dont_cache"]}
     _, found = show(
         server.task_lines("startTaskEnvironment", wanted), stream=stream_of(as_json=as_json)
@@ -73,7 +75,7 @@ def test(task_id: str, test_name: str, *, as_json: bool, **given: Any) -> None:
     Exits as pytest does: 0 where they pass, 1 where one fails.
     """
     server = Server(config.load())
-    source = _source(server, given)
+    task_id, source = _source(server, task_id, given)
     wanted = {
         "taskId": task_id,
         "taskSource": source,
@@ -205,39 +207,49 @@ def grant_user_access(user_email: str, name: str | None, *, as_json: bool) -> No
 
 @task.command("ssh", short_help="Log in to an environment over SSH.")
 @name_of
-@user_of
-def ssh(name: str | None, *, user: str) -> None:
-    """Log in to NAME over SSH, where its image runs a server for that."""
-    task_ssh.enter(Server(config.load()), last_environment.named(name), user=user)
+@click.argument("role", type=click.Choice(["root", "agent"]), required=False)
+@click.option("--user", type=click.Choice(["root", "agent"]), default="root", show_default=True)
+def ssh(name: str | None, role: str | None, *, user: str) -> None:
+    """Log in to NAME over SSH as ROLE, where its image runs a server for that."""
+    task_ssh.enter(Server(config.load()), last_environment.named(name), user=role or user)
 
 
 @task.command("ssh-command", short_help="Print the command that logs in.")
 @name_of
-@user_of
-def ssh_command(name: str | None, *, user: str) -> None:
-    """Print the command that logs in to NAME over SSH."""
+@click.argument("role", type=click.Choice(["root", "agent"]), required=False)
+@click.option("--user", type=click.Choice(["root", "agent"]), default="agent", show_default=True)
+def ssh_command(name: str | None, role: str | None, *, user: str) -> None:
+    """Print the command that logs in to NAME over SSH, as ROLE."""
     found = last_environment.named(name)
-    click.echo(task_ssh.command(Server(config.load()), found, user=user))
+    click.echo(task_ssh.command(Server(config.load()), found, user=role or user))
 
 
-def _source(server: Server, given: Json) -> Json:
-    if given["task_family_path"] is None:
-        raise BadUsage("Give --task-family-path: the folder that holds the task family's program.")
-    return send_task(server, given["task_family_path"], given["env_file_path"])
+def _source(server: Server, task_id: str, given: Json) -> tuple[str, Json]:
+    """Return the task's id and where it comes from."""
+    folder = given["task_family_path"]
+    if folder is not None:
+        if "@" in task_id or given["task_repo"] is not None:
+            raise BadUsage("TASK@REF and --task-repo are for Git; leave out --task-family-path.")
+        return task_id, send_task(server, folder, given["env_file_path"])
+    if given["env_file_path"] is not None:
+        raise BadUsage("--env-file-path needs --task-family-path.")
+    name, _, ref = task_id.partition("@")
+    repo = given["task_repo"] or config.load().tasks_repo
+    return name, {"type": "gitRepo", "repoName": repo, "commitId": None, "ref": ref or None}
 
 
 def _started(found: Json | None, *, as_json: bool, is_kept: bool = True) -> str:
     """Keep the name of what was started; end the command where it was not."""
-    if found is None or not found.get("environmentName"):
-        raise Failed("The environment was not started; what the server said is above.")
+    if found is None:
+        raise Failed("The server broke off; what it said is above. See: viv task list --all-states")
     if as_json:
         print_json(found)
+    name = found.get("environmentName")
+    if name is not None and is_kept:
+        last_environment.remember(str(name))
     if found.get("error"):
         raise Failed(str(found["error"]).splitlines()[0])
-    name = str(found["environmentName"])
-    if is_kept:
-        last_environment.remember(name)
-    return name
+    return str(name)
 
 
 def _change(name: str | None, route: str, done: str, *, as_json: bool, **more: str) -> str:

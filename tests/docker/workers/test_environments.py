@@ -100,8 +100,8 @@ def folder_of(tmp_path: Path, files: dict[str, str]) -> Path:
 
 def left_of(engine: DockerEngine, environment: TaskEnvironment) -> list[str]:
     labels = labels_of_environment(config().instance, environment.pk)
-    found = [*engine.containers(labels), *engine.networks(labels)]
-    return [each.name for each in found]
+    containers = [each.name for each in engine.containers(labels)]
+    return [*containers, *(each.name for each in engine.networks(labels))]
 
 
 def test_an_environment_lives_from_start_to_destroy(
@@ -135,8 +135,8 @@ def test_an_environment_lives_from_start_to_destroy(
     kept = engine.get_file(name, "/root/.ssh/authorized_keys", max_bytes=999)
     assert kept.decode().splitlines() == [key]
     command = viv("task", "ssh-command").stdout
-    assert f"root@{next(iter(engine.state(name).addresses.values()))}" in command  # type: ignore[union-attr]  # it is there
-    assert 'SetEnv=WORD="abandon"' in command
+    assert f"agent@{next(iter(engine.state(name).addresses.values()))}" in command  # type: ignore[union-attr]  # it is there
+    assert 'SetEnv=WORD="abandon"' in viv("task", "ssh_command", name, "root").stdout
 
     assert viv("task", "stop").exit_code == 0
     assert viv("task", "list").stdout == ""
@@ -206,7 +206,8 @@ def test_a_start_that_fails_says_so_last_and_leaves_nothing(
     assert answer.status_code == 200
     *text, last = answer.text.splitlines()
     assert "\x1b[34m=== Starting task ===\x1b[0m" in text
-    assert json.loads(last)["environmentName"].startswith("task-environment--odd--main--")
+    assert json.loads(last)["environmentName"] is None
+    assert "division by zero" in json.loads(last)["error"]
     assert [left_of(engine, each) for each in TaskEnvironment.objects.all()] == [[], []]
 
 
@@ -222,8 +223,8 @@ def test_a_live_environment_is_left_and_what_a_destroyed_one_left_is_swept(
     labels = labels_of_environment(config().instance, environment.pk)
 
     def sweep() -> None:
-        found = [*engine.containers(labels), *engine.networks(labels)]
-        environment_upkeep.remove_leftovers(engine, found)
+        environment_upkeep.remove_leftovers(engine, engine.containers(labels))
+        environment_upkeep.remove_leftovers(engine, engine.networks(labels))
 
     sweep()
     assert len(left_of(engine, environment)) == 2

@@ -204,10 +204,11 @@ def test_a_list_holds_what_is_asked_for(ann: User, bob: User) -> None:
     [
         ("count_odds/main", {"type": "upload", "path": "/etc/passwd"}, 400),
         ("count_odds/main", {"type": "gitRepo", "repoName": "a", "commitId": "b"}, 400),
+        ("count_odds/main", {"type": "other"}, 400),
         ("count_odds", None, 400),
         ("other/main", None, 404),
     ],
-    ids=["not-handed-out", "git", "no-task-id", "unknown-family"],
+    ids=["not-handed-out", "git", "other-source", "no-task-id", "unknown-family"],
 )
 def test_a_bad_start_is_refused_before_anything_begins(
     ann: User, task_id: str, source: dict[str, Any] | None, status: int
@@ -220,7 +221,7 @@ def test_a_bad_start_is_refused_before_anything_begins(
     assert (refused.status_code, refused["Content-Type"]) == (status, "text/plain")
     assert not TaskEnvironment.objects.exists()
     # The place of its stream was given back.
-    assert environment_streams._places._value == environment_streams.AT_ONCE  # type: ignore[attr-defined]  # Semaphore's own
+    assert environment_streams._places._value == environment_streams.AT_ONCE
 
 
 def test_a_failed_start_ends_with_json_and_is_destroyed(ann: User) -> None:
@@ -241,7 +242,7 @@ def test_a_failed_start_ends_with_json_and_is_destroyed(ann: User) -> None:
     assert lines[0] == "\x1b[34m=== Building image ===\x1b[0m"
     assert lines[1:4] == ["no such package", "", "TaskEnvironmentNotStarted: The build failed."]
     assert json.loads(lines[-1]) == {
-        "environmentName": environment.container_name,
+        "environmentName": None,
         "error": "The build failed.",
     }
     assert environment.orders.get(kind=Kind.TEST).detail.endswith("The build failed.")
