@@ -16,8 +16,8 @@ from workers import (
     task_images,
 )
 from workers.docker.port import ContainerHost
+from workers.environment_marks import OrderMark
 from workers.faults import EnvironmentPlace, reach
-from workers.marks import OrderMark
 from workers.run_setup import family_source, source_hash
 from workers.step_output import recorded_of_order
 

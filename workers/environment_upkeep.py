@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 import structlog
+from django.db.models import Exists, OuterRef
 
 from runs import environments
 from runs.models import EnvironmentOrder, Host, TaskEnvironment
@@ -23,9 +24,15 @@ def ring_for_it(hosts: list[str]) -> None:
 
 def compare(host: Host, running: Collection[ContainerName]) -> None:
     """Bring what rows say in line with the containers that run on a host."""
+    starts = EnvironmentOrder.objects.filter(
+        environment=OuterRef("pk"),
+        kind=EnvironmentOrder.Kind.START,
+        finished_at__isnull=True,
+    )
+    # A container that is being started says nothing yet.
     alive = TaskEnvironment.objects.filter(
-        host=host, run__isnull=True, destroyed_at__isnull=True
-    ).exclude(orders__kind=EnvironmentOrder.Kind.START, orders__finished_at__isnull=True)
+        ~Exists(starts), host=host, run__isnull=True, destroyed_at__isnull=True
+    )
     for environment in alive:
         is_there = environment.container_name in running
         if environment.is_container_running != is_there:

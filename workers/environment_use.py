@@ -10,8 +10,8 @@ from workers import agent_process, containers, environment_container
 from workers.docker.errors import ExecTimedOut, FileMissing
 from workers.docker.port import ContainerHost
 from workers.docker.types import ContainerName
+from workers.environment_marks import OrderMark
 from workers.failures import request_fault, task_fault
-from workers.marks import OrderMark
 from workers.packing import Copy, Text, tar
 from workers.scoring import Graded
 from workers.step_output import StepLog

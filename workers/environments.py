@@ -18,10 +18,10 @@ from vivaria.errors import HostRefused, HostUnreachable, VivariaError
 from workers import environment_container, environment_use, patience
 from workers.docker.errors import ContainerGone, ExecStopped
 from workers.docker.port import ContainerHost
+from workers.environment_marks import OrderMark
 from workers.environment_start import start
 from workers.failures import CalledOff, StepFailed
 from workers.faults import EnvironmentPlace, reach
-from workers.marks import OrderMark
 from workers.step_output import recorded_of_order
 
 log = structlog.get_logger(__name__)

@@ -8,9 +8,8 @@ from typing import Protocol
 
 from django.db import connection
 
-from runs import environments
 from runs.leases import Lease
-from runs.models import AgentBranch, EnvironmentOrder, Rescoring, Run, TaskEnvironment
+from runs.models import AgentBranch, Rescoring, Run
 from runs.states import BranchState, RunStatus
 from workers.failures import CalledOff
 
@@ -89,23 +88,6 @@ class RescoringMark:
             pk=self._lease.pk, lease_fence=self._lease.fence, finished_at__isnull=True
         )
         return _is_off(self._lease, goes_on=ours.exists())
-
-    def check(self) -> None:
-        if self():
-            raise CalledOff
-
-
-class OrderMark:
-    """An order goes on while it is open, the lease is ours and nobody destroys the environment."""
-
-    def __init__(self, lease: Lease, order: EnvironmentOrder) -> None:
-        self._lease = lease
-        self._order = order
-
-    def __call__(self) -> bool:
-        ours = TaskEnvironment.objects.filter(pk=self._lease.pk, lease_fence=self._lease.fence)
-        goes_on = ours.exists() and not environments.is_called_off(self._order)
-        return _is_off(self._lease, goes_on=goes_on)
 
     def check(self) -> None:
         if self():
