@@ -18,8 +18,14 @@ from workers.docker.networks import ensure_network
 from workers.docker.port import ContainerHost
 from workers.docker.relay import network_settings
 from workers.docker.run_container import run_container_spec
-from workers.docker.types import ContainerName, ContainerSpec, ImageName, NetworkName
-from workers.failures import StepFailed, task_fault
+from workers.docker.types import (
+    ContainerName,
+    ContainerSpec,
+    ContainerState,
+    ImageName,
+    NetworkName,
+)
+from workers.failures import StepFailed, request_fault, task_fault
 from workers.task_family import environment as chosen
 
 log = structlog.get_logger(__name__)
@@ -31,6 +37,22 @@ KEYS_FROM: Final = 1 << 20
 
 def name_of(environment: TaskEnvironment) -> ContainerName:
     return ContainerName(environment.container_name)
+
+
+def state_of(environment: TaskEnvironment, host: ContainerHost) -> ContainerState:
+    """Look at an environment's container.
+
+    Raises:
+        StepFailed: it is gone.
+    """
+    state = host.state(name_of(environment))
+    if state is None:
+        name = environment.container_name
+        raise request_fault(
+            f"The container of task environment {name} was removed, not by Vivaria. Destroy it: "
+            f"viv task destroy {name}"
+        )
+    return state
 
 
 def network_of(environment: TaskEnvironment) -> NetworkName:

@@ -128,18 +128,13 @@ def address(
 
 
 def _running(environment: TaskEnvironment, host: ContainerHost) -> ContainerName:
-    name = environment_container.name_of(environment)
-    state = host.state(name)
-    if state is None:
-        raise request_fault(
-            f"The container of task environment {name} was removed, not by Vivaria. Destroy it: "
-            f"viv task destroy {name}"
-        )
+    state = environment_container.state_of(environment, host)
     if not state.running:
         raise request_fault(
-            f"Task environment {name} is stopped. Start it first: viv task restart {name}"
+            f"Task environment {state.name} is stopped. Start it first: "
+            f"viv task restart {state.name}"
         )
-    return name
+    return state.name
 
 
 def _submitted(host: ContainerHost, name: ContainerName) -> str:

@@ -131,7 +131,7 @@ def _stop(
 def _restart(
     environment: TaskEnvironment, _: EnvironmentOrder, host: ContainerHost, mark: OrderMark
 ) -> None:
-    name = environment_container.name_of(environment)
+    name = environment_container.state_of(environment, host).name
     host.kill(name)
     environment_container.make_network(host, environment)
     mark.check()

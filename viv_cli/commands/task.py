@@ -113,7 +113,11 @@ def score(name: str | None, submission: str | None, given: str | None, *, as_jso
     )
     said = [line for line in lines if line.startswith((SCORED, "ERROR:"))]
     if not said or said[-1].startswith("ERROR:"):
-        raise Failed(said[-1] if said else "The server said no score. Its log says why.")
+        raise Failed(
+            said[-1].removeprefix("ERROR: ")
+            if said
+            else "The server said no score. Its log says why."
+        )
     if as_json:
         number = said[-1].removeprefix(SCORED)
         print_json({"score": None if number.startswith("None") else float(number)})

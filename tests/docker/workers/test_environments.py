@@ -145,6 +145,8 @@ def test_an_environment_lives_from_start_to_destroy(
     assert viv("task", "restart").exit_code == 0
     assert "\nTask scored. Score: 0.5\n" in viv("task", "score").stdout
 
+    engine.remove(name)
+    assert "was removed, not by Vivaria" in viv("task", "restart").stderr
     assert viv("task", "destroy").exit_code == 0
     assert left_of(engine, environment) == []
     assert viv("task", "list", "--all-states").stdout == ""
