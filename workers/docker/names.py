@@ -6,6 +6,7 @@ from workers.docker.types import ContainerName, NetworkName
 
 INSTANCE: Final = "vivaria.instance"
 RUN: Final = "vivaria.run"
+ENVIRONMENT: Final = "vivaria.environment"
 ROLE: Final = "vivaria.role"
 SPEC: Final = "vivaria.spec"
 
@@ -41,6 +42,11 @@ def guard_container(of: ContainerName) -> ContainerName:
     return ContainerName(f"{of}-guard")
 
 
+def environment_network(instance: str, environment_id: int) -> NetworkName:
+    """Name of the network of an environment without an agent."""
+    return NetworkName(f"vivaria-{instance}-environment-{environment_id}")
+
+
 def relay_container(instance: str) -> ContainerName:
     return ContainerName(f"vivaria-{instance}-relay")
 
@@ -55,3 +61,7 @@ def labels_of_instance(instance: str) -> dict[str, str]:
 
 def labels_of_run(instance: str, run_id: int) -> dict[str, str]:
     return {INSTANCE: instance, RUN: str(run_id)}
+
+
+def labels_of_environment(instance: str, environment_id: int) -> dict[str, str]:
+    return {INSTANCE: instance, ENVIRONMENT: str(environment_id)}

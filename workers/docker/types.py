@@ -100,6 +100,8 @@ class ContainerState:
     oom_killed: bool
     labels: Labels
     networks: frozenset[NetworkName]
+    # Its IPv4 addresses while it runs, by network.
+    addresses: Mapping[NetworkName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
