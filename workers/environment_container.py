@@ -12,7 +12,7 @@ from runs.models import TaskEnvironment
 from vivaria.config import config
 from vivaria.errors import HostUnreachable, VivariaError
 from workers import agent_process, containers
-from workers.docker import names
+from workers.docker import internet, names
 from workers.docker.errors import ContainerGone, ImageInUse
 from workers.docker.networks import ensure_network
 from workers.docker.port import ContainerHost
@@ -96,8 +96,24 @@ def spec_of(environment: TaskEnvironment) -> ContainerSpec:
         name=name_of(environment),
         network=network_of(environment),
         labels=names.labels_of_environment(config().instance, environment.pk),
+        resolvers=containers.resolvers(environment),
     )
-    return replace(spec, restart_unless_stopped=True)
+    # The engine would start one with the Internet again without closing it towards the host.
+    return replace(spec, restart_unless_stopped=not containers.has_internet(environment))
+
+
+def start(host: ContainerHost, environment: TaskEnvironment) -> None:
+    """Start an environment's container that was made."""
+    if not containers.has_internet(environment):
+        host.start(name_of(environment))
+        return
+    way = internet.WayOut(
+        container=name_of(environment),
+        own=network_of(environment),
+        labels=names.labels_of_environment(config().instance, environment.pk),
+        key=KEYS_FROM + environment.pk,
+    )
+    internet.start(host, network_settings(config()), way)
 
 
 def variables(environment: TaskEnvironment) -> Mapping[str, str]:
@@ -132,6 +148,7 @@ def tear_down(environment: TaskEnvironment, host: ContainerHost) -> None:
 def remove(environment: TaskEnvironment, host: ContainerHost) -> None:
     """Remove an environment's container, network and, if it was its own, image."""
     host.remove(name_of(environment))
+    host.remove_network(names.internet_network(network_of(environment)))
     host.remove_network(network_of(environment))
     is_own = environment.orders.filter(kind="start", wanted__is_fresh=True).exists()
     if is_own and environment.image_name:

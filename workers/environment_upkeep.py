@@ -11,7 +11,7 @@ from vivaria.config import config
 from vivaria.queue import Job, ring
 from workers.docker import names
 from workers.docker.port import ContainerHost
-from workers.docker.types import ContainerName, ContainerSummary, NetworkName, NetworkSummary
+from workers.docker.types import ContainerName, ContainerSummary, NetworkSummary
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +66,6 @@ def remove_leftovers(
         for each in by_id[environment_id]:
             if isinstance(each, ContainerSummary):
                 host.remove(each.name)
-        host.remove_network(
-            NetworkName(names.environment_network(config().instance, environment_id))
-        )
+        own = names.environment_network(config().instance, environment_id)
+        for network in (names.internet_network(own), own):
+            host.remove_network(network)

@@ -1,5 +1,6 @@
 """The Internet for tasks that ask for it: a bridge of the run's own, closed towards the host."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,7 @@ from vivaria.errors import HostRefused, HostUnreachable
 from workers.docker import names, subnets
 from workers.docker.port import ContainerHost
 from workers.docker.relay import NetworkSettings
-from workers.docker.types import ContainerName, ContainerSpec, NetworkName
+from workers.docker.types import ContainerName, ContainerSpec, Labels, NetworkName
 
 SCRIPT: Final = Path(__file__).parent.parent / "images" / "way_out.py"
 TIMEOUT_S: Final = 60
@@ -15,48 +16,62 @@ TIMEOUT_S: Final = 60
 LONGER_THAN_NEEDED: Final = ("sleep", "120")
 
 
-def join(
-    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
-) -> None:
-    """Give a container that is not started yet a way out, on a network that nobody else is on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """Whose it is: `own` is its isolated network, `key` says where to look for a subnet."""
+
+    container: ContainerName
+    own: NetworkName
+    labels: Labels
+    key: int
+
+
+def start(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Start a container that was made, with the Internet, and closed towards its host.
 
     Raises:
         NoFreeSubnet: the configured range is used up.
+        HostRefused: it could not be closed, and was stopped.
     """
-    name = names.internet_network(settings.instance, run_id)
-    labels = {**names.labels_of_run(settings.instance, run_id), names.ROLE: names.INTERNET}
+    _join(host, settings, way)
+    host.start(way.container)
+    try:
+        _close_towards_host(host, settings, way)
+    except BaseException:
+        # Open towards the host, so nothing may run in it.
+        host.kill(way.container)
+        raise
+
+
+def _join(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Give it a bridge that nobody else is on."""
+    name = names.internet_network(way.own)
+    labels = {**way.labels, names.ROLE: names.INTERNET}
     if not host.networks(labels):
         subnets.create_in(
             host,
             subnets.SubnetRange(range=settings.range),
             name=name,
-            start=subnets.start_of(settings.instance, run_id),
+            start=subnets.start_of(settings.instance, way.key),
             labels=labels,
             isolated=False,
         )
-    host.connect(name, container, alias="task")
+    host.connect(name, way.container, alias="task")
 
 
-def close_towards_host(
-    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
-) -> None:
-    """Refuse the host's own and all private addresses to a container that has been started.
+def _close_towards_host(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Refuse the host's own and all private addresses, before anything else runs in it.
 
-    Before anything of the task or the agent runs in it, and after each start: the rules live as
-    long as its processes. It lacks the power to take them back.
-
-    Raises:
-        HostRefused: the rules could not be set.
+    The rules live as long as the container's processes; it lacks the power to take them back.
     """
-    guard = names.guard_container(container)
-    own = names.run_network(settings.instance, run_id)
-    spec = guard_spec(settings, guard, of=container)
+    guard = names.guard_container(way.container)
     host.remove(guard)
-    host.create(spec)
+    host.create(guard_spec(settings, guard, of=way.container))
     try:
         host.start(guard)
-        command = ["python3", "-I", "-S", "-c", SCRIPT.read_text(), _subnet(host, settings, own)]
-        done = host.exec(guard, [*command, *settings.resolvers], timeout_s=TIMEOUT_S)
+        subnet = _subnet(host, settings, way.own)
+        command = ["python3", "-I", "-S", "-c", SCRIPT.read_text(), subnet, *settings.resolvers]
+        done = host.exec(guard, command, timeout_s=TIMEOUT_S)
     finally:
         host.remove(guard)
     if not done.ok:
