@@ -1,7 +1,7 @@
 """Making runs."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 
@@ -22,6 +22,9 @@ from vivaria.config import config
 from vivaria.errors import InvalidInput
 from vivaria.models import User
 from vivaria.queue import Job, ring
+
+# Of each user, where no batch is named.
+DEFAULT_BATCH: Final = "default---"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +156,10 @@ def resources_of(task_source: Upload, task_name: str) -> dict[str, Any]:
 
 def _batch(wanted: NewRun) -> RunBatch:
     if wanted.batch_name is None:
-        name, limit = f"default---{wanted.user.pk}", config().default_run_batch_concurrency_limit
+        name, limit = (
+            f"{DEFAULT_BATCH}{wanted.user.pk}",
+            config().default_run_batch_concurrency_limit,
+        )
         return RunBatch.objects.get_or_create(name=name, defaults={"concurrency_limit": limit})[0]
     limit_if_new = (
         config().default_run_batch_concurrency_limit

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import api, sql_api
+from runs import api, api_recipes, sql_api
 from runs import api_afterwards as afterwards
 from runs import environment_api as environments
 
@@ -11,6 +11,8 @@ urlpatterns = [
     path("runs/<int:run_id>/", api.RunDetail.as_view(), name="run-detail"),
     path("runs/<int:run_id>/kill/", api.RunKill.as_view(), name="run-kill"),
     path("runs/<int:run_id>/why/", api.RunWhy.as_view(), name="run-why"),
+    path("runs/<int:run_id>/recipe/", api_recipes.RunRecipe.as_view(), name="run-recipe"),
+    path("runs/<int:run_id>/again/", api_recipes.RunAgain.as_view(), name="run-again"),
     path("runs/<int:run_id>/branches/", api.BranchList.as_view(), name="run-branches"),
     path("runs/<int:run_id>/branches/<int:number>/", api.BranchDetail.as_view(), name="run-branch"),
     path("runs/kill/", afterwards.ManyKill.as_view(), name="runs-kill"),

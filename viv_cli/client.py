@@ -69,6 +69,9 @@ class Server:
     def create_run(self, wanted: Json) -> Json:
         return self._json("POST", "runs/", json=wanted)
 
+    def create_run_like(self, run_id: int, changes: Json) -> Json:
+        return self._json("POST", f"runs/{run_id}/again/", json=changes)
+
     def run(self, run_id: int) -> Json:
         return self._json("GET", f"runs/{run_id}/")
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 from django.db import DatabaseError
 
-from runs import leases, lifecycle, task_source
+from runs import leases, lifecycle, recipes, task_source
 from runs.archives import BadArchive
 from runs.models import AgentBranch, Run, TaskEnvironment, Transition
 from runs.states import BranchState, RunStatus, SetupState, Step
@@ -182,7 +182,15 @@ class _SetUp:
                 environment.task_name, source_hash=source_hash(environment, family)
             ),
         )
-        Run.objects.filter(pk=run.pk).update(permissions=said.permissions)
+        built_from = recipes.built(
+            host=environment.host_id or hosts.LOCAL,
+            images={
+                "task": self._host.image_id(image),
+                "agent": self._host.image_id(agent_image),
+            },
+            digests={"task": family.tree.digest, "agent": agent.digest},
+        )
+        Run.objects.filter(pk=run.pk).update(permissions=said.permissions, built_from=built_from)
         return Moved(S.STARTING_AGENT_CONTAINER, "the images are ready")
 
     def _start_container(self, run: Run) -> Moved:

@@ -110,6 +110,8 @@ class Run(Leased):
         db_column="snapshotOnSaveState",
         help_text="Keep the container's files with each state that the agent saves.",
     )
+    # What its last set-up made it from (`runs.recipes.built`).
+    built_from = models.JSONField(null=True, blank=True, db_column="builtFrom")
     is_k8s = models.BooleanField(default=False, db_column="isK8s")
 
     status = models.CharField(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from viv_cli import config, options
 from viv_cli.client import Json, Server
@@ -14,11 +15,26 @@ from viv_cli.output import print_json
 from viv_cli.sources import Sources, in_git, send
 
 FOLDER: Final = click.Path(exists=True, file_okay=True, path_type=Path)
+OF_SOURCES: Final = (
+    "task_family_path",
+    "task_repo",
+    "agent_path",
+    "repo",
+    "branch",
+    "commit",
+    "path",
+    "env_file_path",
+)
 LIMITS: Final = ("tokens", "actions", "total_seconds", "cost")
 
 
 @click.command(short_help="Start a run.")
-@click.argument("task", metavar="TASK")
+@click.argument("task", metavar="TASK", required=False)
+@click.option(
+    "--like",
+    type=click.IntRange(1),
+    help="Instead of TASK: start a run like this one; other flags change it.",
+)
 @click.option(
     "--task-family-path", type=FOLDER, help="Folder of the task family (or a packed .tar.gz)."
 )
@@ -73,7 +89,15 @@ LIMITS: Final = ("tokens", "actions", "total_seconds", "cost")
 @click.option("--open-browser", is_flag=True, help="Open the run's page.")
 @click.option("--follow", "-f", "is_followed", is_flag=True, help="Show progress until it ends.")
 @options.as_json
-def run(task: str, *, as_json: bool, is_followed: bool, open_browser: bool, **given: Any) -> None:
+def run(
+    task: str | None,
+    *,
+    like: int | None,
+    as_json: bool,
+    is_followed: bool,
+    open_browser: bool,
+    **given: Any,
+) -> None:
     """Start a run of an agent on TASK, which is FAMILY/NAME, or FAMILY/NAME@BRANCH of Git.
 
     Prints the run's id and, on the next line, the address of its page.
@@ -81,17 +105,48 @@ def run(task: str, *, as_json: bool, is_followed: bool, open_browser: bool, **gi
     \b
     viv run count_odds/main --task-family-path count_odds --agent-path my_agent --follow
     """  # noqa: D301  click wants the control character
-    task_id, _, ref = task.partition("@")
-    sources = _sources(ref, given)
-    wanted = _wanted(task_id, given)
     server = Server(config.load())
-    with in_git(sources) as places:
-        started = server.create_run(wanted | places | send(server, sources))
+    if like is not None:
+        started = server.create_run_like(like, _changes(task, given))
+    elif task is not None:
+        started = _start(server, task, given)
+    else:
+        raise BadUsage("Give TASK, such as count_odds/main, or --like with the id of a run.")
     _announce(started, as_json=as_json)
     if open_browser:
         click.launch(_page(started))
     if is_followed:
         follow_to_end(server, int(started["id"]), stream=sys.stderr if as_json else sys.stdout)
+
+
+def _start(server: Server, task: str, given: Json) -> Json:
+    task_id, _, ref = task.partition("@")
+    sources = _sources(ref, given)
+    wanted = _wanted(given) | {"task_id": task_id}
+    with in_git(sources) as places:
+        return server.create_run(wanted | places | send(server, sources))
+
+
+def _changes(task: str | None, given: Json) -> Json:
+    """Return what the flags that were given change of an earlier run."""
+    said = click.get_current_context().get_parameter_source
+    if task is not None:
+        raise BadUsage("--like takes the task of its run, so give no TASK.")
+    for name in OF_SOURCES:
+        if given[name] is not None:
+            flag = name.replace("_", "-")
+            raise BadUsage(f"--like takes the task and the agent of its run, so give no --{flag}.")
+    chosen = {
+        name: value if said(name) == ParameterSource.COMMANDLINE else None
+        for name, value in given.items()
+    }
+    wanted = _wanted(chosen)
+    limits = {name: value for name, value in wanted["usage_limits"].items() if value is not None}
+    return {**wanted, "usage_limits": limits} if limits else _without(wanted, "usage_limits")
+
+
+def _without(wanted: Json, name: str) -> Json:
+    return {key: value for key, value in wanted.items() if key != name}
 
 
 def _sources(ref: str, given: Json) -> Sources:
@@ -118,13 +173,12 @@ def _sources(ref: str, given: Json) -> Sources:
     return sources
 
 
-def _wanted(task: str, given: Json) -> Json:
+def _wanted(given: Json) -> Json:
     """Return the request's body but for its uploads. What was not given is left out."""
     if given["batch_concurrency_limit"] is not None and given["batch_name"] is None:
         raise BadUsage("--batch-concurrency-limit needs --batch-name.")
     checkpoint = {name: given[f"checkpoint_{name}"] for name in LIMITS}
     wanted = {
-        "task_id": task,
         "name": given["name"],
         "metadata": options.json_object(given["metadata"], flag="--metadata"),
         "usage_limits": {name: given[f"max_{name}"] for name in LIMITS},

@@ -193,3 +193,29 @@ def test_following_with_json_keeps_standard_output_to_one_object(
 
     assert json.loads(followed.stdout)["id"] == Run.objects.get().pk
     assert "score: 1.0" in followed.stderr
+
+
+def test_a_run_like_another_keeps_what_no_flag_changes(viv: Viv, sources: list[str]) -> None:
+    viv("run", "count_odds/main", *sources, "--max-cost", "3", "--name", "first")
+
+    started = viv("run", "--like", Run.objects.get().pk, "--max-tokens", "5", "--name", "second")
+
+    assert started.exit_code == 0, started.output
+    first, second = AgentBranch.objects.order_by("pk")
+    assert (second.run.name, second.run.task_id) == ("second", "count_odds/main")
+    assert second.usage_limits == first.usage_limits | {"tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run"], "--like"),
+        (["run", "a/b", "--like", "1"], "give no TASK"),
+        (["run", "--like", "1", "--repo", "x"], "--repo"),
+    ],
+)
+def test_like_takes_the_sources_of_its_run(viv: Viv, words: list[str], said: str) -> None:
+    failed = viv(*words)
+
+    assert failed.exit_code == 2
+    assert said in failed.stderr
