@@ -63,7 +63,7 @@ def start(
         cpus=resources(of_task).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(of_task),
         gpus=_gpus(of_task),
-        resolvers=_resolvers(of_task),
+        resolvers=resolvers_of(of_task),
     )
     host.create(spec)
     reach(Place.CONTAINER_CREATED)
@@ -85,7 +85,7 @@ def _start(
     host: ContainerHost, of_task: TaskEnvironment, name: ContainerName, *, run_id: int
 ) -> None:
     """Start a container that was made, with the Internet where its task may have it."""
-    if not _has_internet(of_task):
+    if not has_internet(of_task):
         host.start(name)
         return
     settings = network_settings(config())
@@ -99,12 +99,14 @@ def _start(
         raise
 
 
-def _has_internet(of_task: TaskEnvironment) -> bool:
+def has_internet(of_task: TaskEnvironment) -> bool:
+    """Whether the task asks for the Internet."""
     return FULL_INTERNET in said_of(of_task).permissions
 
 
-def _resolvers(of_task: TaskEnvironment) -> list[str]:
-    return config().vivaria_full_internet_dns if _has_internet(of_task) else []
+def resolvers_of(of_task: TaskEnvironment) -> list[str]:
+    """Whom its container asks for outside names; nobody where it is closed."""
+    return config().vivaria_full_internet_dns if has_internet(of_task) else []
 
 
 def _gpus(of_task: TaskEnvironment) -> list[int]:
@@ -179,7 +181,7 @@ def restore(host: ContainerHost, branch: AgentBranch, image: ImageName) -> None:
         cpus=resources(environment).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(environment),
         name=name,
-        resolvers=_resolvers(environment),
+        resolvers=resolvers_of(environment),
     )
     host.create(spec)
     reach(LatePlace.BRANCH_CONTAINER_CREATED)

@@ -12,7 +12,7 @@ from runs.models import TaskEnvironment
 from vivaria.config import config
 from vivaria.errors import HostUnreachable, VivariaError
 from workers import agent_process, containers
-from workers.docker import names
+from workers.docker import internet, names
 from workers.docker.errors import ContainerGone, ImageInUse
 from workers.docker.networks import ensure_network
 from workers.docker.port import ContainerHost
@@ -59,6 +59,10 @@ def network_of(environment: TaskEnvironment) -> NetworkName:
     return names.environment_network(config().instance, environment.pk)
 
 
+def _internet_of(environment: TaskEnvironment) -> NetworkName:
+    return NetworkName(f"{network_of(environment)}-internet")
+
+
 def make_network(host: ContainerHost, environment: TaskEnvironment) -> None:
     """Make an environment's network, with the relay in it."""
     ensure_network(
@@ -96,8 +100,34 @@ def spec_of(environment: TaskEnvironment) -> ContainerSpec:
         name=name_of(environment),
         network=network_of(environment),
         labels=names.labels_of_environment(config().instance, environment.pk),
+        resolvers=containers.resolvers_of(environment),
     )
-    return replace(spec, restart_unless_stopped=True)
+    # One with the Internet would come back with an open way to its host.
+    return replace(spec, restart_unless_stopped=not containers.has_internet(environment))
+
+
+def start(environment: TaskEnvironment, host: ContainerHost) -> None:
+    """Start a container that was made, with the Internet where its task may have it."""
+    name = name_of(environment)
+    if not containers.has_internet(environment):
+        host.start(name)
+        return
+    settings = network_settings(config())
+    internet.join_by(
+        host,
+        settings,
+        name,
+        name=_internet_of(environment),
+        labels=names.labels_of_environment(config().instance, environment.pk),
+        key=KEYS_FROM + environment.pk,
+    )
+    host.start(name)
+    try:
+        internet.close_beside(host, settings, name, own=network_of(environment))
+    except BaseException:
+        # Open towards the host, so nothing may run in it.
+        host.kill(name)
+        raise
 
 
 def variables(environment: TaskEnvironment) -> Mapping[str, str]:
@@ -133,6 +163,7 @@ def remove(environment: TaskEnvironment, host: ContainerHost) -> None:
     """Remove an environment's container, network and, if it was its own, image."""
     host.remove(name_of(environment))
     host.remove_network(network_of(environment))
+    host.remove_network(_internet_of(environment))
     is_own = environment.orders.filter(kind="start", wanted__is_fresh=True).exists()
     if is_own and environment.image_name:
         with suppress(ImageInUse):

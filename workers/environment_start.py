@@ -43,7 +43,7 @@ def start(
         host.create(spec)
         reach(EnvironmentPlace.CREATED)
         mark.check()
-        host.start(name)
+        environment_container.start(environment, host)
         out.say(f"Started container {name} from image {spec.image}.")
     _start_task(environment, order, host, mark)
     reach(EnvironmentPlace.STARTED)

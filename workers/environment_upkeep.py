@@ -7,11 +7,10 @@ from django.db.models import Exists, OuterRef
 
 from runs import environments
 from runs.models import EnvironmentOrder, Host, TaskEnvironment
-from vivaria.config import config
 from vivaria.queue import Job, ring
 from workers.docker import names
 from workers.docker.port import ContainerHost
-from workers.docker.types import ContainerName, ContainerSummary, NetworkName, NetworkSummary
+from workers.docker.types import ContainerName, ContainerSummary, NetworkSummary
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +62,10 @@ def remove_leftovers(
     alive = TaskEnvironment.objects.filter(pk__in=by_id, destroyed_at__isnull=True)
     for environment_id in by_id.keys() - set(alive.values_list("pk", flat=True)):
         log.info("leftover_removed", environment_id=environment_id)
+        # Containers first: a network goes when nothing is on it.
         for each in by_id[environment_id]:
             if isinstance(each, ContainerSummary):
                 host.remove(each.name)
-        host.remove_network(
-            NetworkName(names.environment_network(config().instance, environment_id))
-        )
+        for each in by_id[environment_id]:
+            if isinstance(each, NetworkSummary):
+                host.remove_network(each.name)

@@ -135,7 +135,7 @@ def _restart(
     host.kill(name)
     environment_container.make_network(host, environment)
     mark.check()
-    host.start(name)
+    environment_container.start(environment, host)
     environments.mark_running(environment.pk, is_running=True)
 
 

@@ -7,7 +7,7 @@ from vivaria.errors import HostRefused, HostUnreachable
 from workers.docker import names, subnets
 from workers.docker.port import ContainerHost
 from workers.docker.relay import NetworkSettings
-from workers.docker.types import ContainerName, ContainerSpec, NetworkName
+from workers.docker.types import ContainerName, ContainerSpec, Labels, NetworkName
 
 SCRIPT: Final = Path(__file__).parent.parent / "images" / "way_out.py"
 TIMEOUT_S: Final = 60
@@ -18,19 +18,33 @@ LONGER_THAN_NEEDED: Final = ("sleep", "120")
 def join(
     host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
 ) -> None:
+    """Give a run's container that is not started yet a way out (see `join_by`)."""
+    name = names.internet_network(settings.instance, run_id)
+    labels = names.labels_of_run(settings.instance, run_id)
+    join_by(host, settings, container, name=name, labels=labels, key=run_id)
+
+
+def join_by(
+    host: ContainerHost,
+    settings: NetworkSettings,
+    container: ContainerName,
+    *,
+    name: NetworkName,
+    labels: Labels,
+    key: int,
+) -> None:
     """Give a container that is not started yet a way out, on a network that nobody else is on.
 
     Raises:
         NoFreeSubnet: the configured range is used up.
     """
-    name = names.internet_network(settings.instance, run_id)
-    labels = {**names.labels_of_run(settings.instance, run_id), names.ROLE: names.INTERNET}
+    labels = {**labels, names.ROLE: names.INTERNET}
     if not host.networks(labels):
         subnets.create_in(
             host,
             subnets.SubnetRange(range=settings.range),
             name=name,
-            start=subnets.start_of(settings.instance, run_id),
+            start=subnets.start_of(settings.instance, key),
             labels=labels,
             isolated=False,
         )
@@ -40,7 +54,15 @@ def join(
 def close_towards_host(
     host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
 ) -> None:
-    """Refuse the host's own and all private addresses to a container that has been started.
+    """Close the way from a run's container to the host (see `close_beside`)."""
+    own = names.run_network(settings.instance, run_id)
+    close_beside(host, settings, container, own=own)
+
+
+def close_beside(
+    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, own: NetworkName
+) -> None:
+    """Refuse the host's and all private addresses but its `own` network's to a started container.
 
     Before anything of the task or the agent runs in it, and after each start: the rules live as
     long as its processes. It lacks the power to take them back.
@@ -49,7 +71,6 @@ def close_towards_host(
         HostRefused: the rules could not be set.
     """
     guard = names.guard_container(container)
-    own = names.run_network(settings.instance, run_id)
     spec = guard_spec(settings, guard, of=container)
     host.remove(guard)
     host.create(spec)
