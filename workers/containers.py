@@ -63,7 +63,7 @@ def start(
         cpus=resources(of_task).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(of_task),
         gpus=_gpus(of_task),
-        resolvers=resolvers_of(of_task),
+        resolvers=resolvers(of_task),
     )
     host.create(spec)
     reach(Place.CONTAINER_CREATED)
@@ -88,24 +88,23 @@ def _start(
     if not has_internet(of_task):
         host.start(name)
         return
-    settings = network_settings(config())
-    internet.join(host, settings, name, run_id=run_id)
-    host.start(name)
-    try:
-        internet.close_towards_host(host, settings, name, run_id=run_id)
-    except BaseException:
-        # Open towards the host, so nothing may run in it.
-        host.kill(name)
-        raise
+    instance = config().instance
+    way = internet.WayOut(
+        container=name,
+        own=names.run_network(instance, run_id),
+        labels=names.labels_of_run(instance, run_id),
+        key=run_id,
+    )
+    internet.start(host, network_settings(config()), way)
 
 
 def has_internet(of_task: TaskEnvironment) -> bool:
-    """Whether the task asks for the Internet."""
+    """Whether its task may have it (`get_permissions`)."""
     return FULL_INTERNET in said_of(of_task).permissions
 
 
-def resolvers_of(of_task: TaskEnvironment) -> list[str]:
-    """Whom its container asks for outside names; nobody where it is closed."""
+def resolvers(of_task: TaskEnvironment) -> list[str]:
+    """Who answers it for names: nobody, without the Internet."""
     return config().vivaria_full_internet_dns if has_internet(of_task) else []
 
 
@@ -181,7 +180,7 @@ def restore(host: ContainerHost, branch: AgentBranch, image: ImageName) -> None:
         cpus=resources(environment).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(environment),
         name=name,
-        resolvers=resolvers_of(environment),
+        resolvers=resolvers(environment),
     )
     host.create(spec)
     reach(LatePlace.BRANCH_CONTAINER_CREATED)

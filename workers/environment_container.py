@@ -59,10 +59,6 @@ def network_of(environment: TaskEnvironment) -> NetworkName:
     return names.environment_network(config().instance, environment.pk)
 
 
-def _internet_of(environment: TaskEnvironment) -> NetworkName:
-    return NetworkName(f"{network_of(environment)}-internet")
-
-
 def make_network(host: ContainerHost, environment: TaskEnvironment) -> None:
     """Make an environment's network, with the relay in it."""
     ensure_network(
@@ -100,34 +96,24 @@ def spec_of(environment: TaskEnvironment) -> ContainerSpec:
         name=name_of(environment),
         network=network_of(environment),
         labels=names.labels_of_environment(config().instance, environment.pk),
-        resolvers=containers.resolvers_of(environment),
+        resolvers=containers.resolvers(environment),
     )
-    # One with the Internet would come back with an open way to its host.
+    # The engine would start one with the Internet again without closing it towards the host.
     return replace(spec, restart_unless_stopped=not containers.has_internet(environment))
 
 
-def start(environment: TaskEnvironment, host: ContainerHost) -> None:
-    """Start a container that was made, with the Internet where its task may have it."""
-    name = name_of(environment)
+def start(host: ContainerHost, environment: TaskEnvironment) -> None:
+    """Start an environment's container that was made."""
     if not containers.has_internet(environment):
-        host.start(name)
+        host.start(name_of(environment))
         return
-    settings = network_settings(config())
-    internet.join_by(
-        host,
-        settings,
-        name,
-        name=_internet_of(environment),
+    way = internet.WayOut(
+        container=name_of(environment),
+        own=network_of(environment),
         labels=names.labels_of_environment(config().instance, environment.pk),
         key=KEYS_FROM + environment.pk,
     )
-    host.start(name)
-    try:
-        internet.close_beside(host, settings, name, own=network_of(environment))
-    except BaseException:
-        # Open towards the host, so nothing may run in it.
-        host.kill(name)
-        raise
+    internet.start(host, network_settings(config()), way)
 
 
 def variables(environment: TaskEnvironment) -> Mapping[str, str]:
@@ -162,8 +148,8 @@ def tear_down(environment: TaskEnvironment, host: ContainerHost) -> None:
 def remove(environment: TaskEnvironment, host: ContainerHost) -> None:
     """Remove an environment's container, network and, if it was its own, image."""
     host.remove(name_of(environment))
+    host.remove_network(names.internet_network(network_of(environment)))
     host.remove_network(network_of(environment))
-    host.remove_network(_internet_of(environment))
     is_own = environment.orders.filter(kind="start", wanted__is_fresh=True).exists()
     if is_own and environment.image_name:
         with suppress(ImageInUse):

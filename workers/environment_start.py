@@ -43,7 +43,7 @@ def start(
         host.create(spec)
         reach(EnvironmentPlace.CREATED)
         mark.check()
-        environment_container.start(environment, host)
+        environment_container.start(host, environment)
         out.say(f"Started container {name} from image {spec.image}.")
     _start_task(environment, order, host, mark)
     reach(EnvironmentPlace.STARTED)

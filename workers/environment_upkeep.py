@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef
 
 from runs import environments
 from runs.models import EnvironmentOrder, Host, TaskEnvironment
+from vivaria.config import config
 from vivaria.queue import Job, ring
 from workers.docker import names
 from workers.docker.port import ContainerHost
@@ -62,10 +63,9 @@ def remove_leftovers(
     alive = TaskEnvironment.objects.filter(pk__in=by_id, destroyed_at__isnull=True)
     for environment_id in by_id.keys() - set(alive.values_list("pk", flat=True)):
         log.info("leftover_removed", environment_id=environment_id)
-        # Containers first: a network goes when nothing is on it.
         for each in by_id[environment_id]:
             if isinstance(each, ContainerSummary):
                 host.remove(each.name)
-        for each in by_id[environment_id]:
-            if isinstance(each, NetworkSummary):
-                host.remove_network(each.name)
+        own = names.environment_network(config().instance, environment_id)
+        for network in (names.internet_network(own), own):
+            host.remove_network(network)

@@ -135,7 +135,7 @@ def _restart(
     host.kill(name)
     environment_container.make_network(host, environment)
     mark.check()
-    environment_container.start(environment, host)
+    environment_container.start(host, environment)
     environments.mark_running(environment.pk, is_running=True)
 
 

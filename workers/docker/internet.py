@@ -1,5 +1,6 @@
 """The Internet for tasks that ask for it: a bridge of the run's own, closed towards the host."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,69 +16,62 @@ TIMEOUT_S: Final = 60
 LONGER_THAN_NEEDED: Final = ("sleep", "120")
 
 
-def join(
-    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
-) -> None:
-    """Give a run's container that is not started yet a way out (see `join_by`)."""
-    name = names.internet_network(settings.instance, run_id)
-    labels = names.labels_of_run(settings.instance, run_id)
-    join_by(host, settings, container, name=name, labels=labels, key=run_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """Whose it is: `own` is its isolated network, `key` says where to look for a subnet."""
+
+    container: ContainerName
+    own: NetworkName
+    labels: Labels
+    key: int
 
 
-def join_by(
-    host: ContainerHost,
-    settings: NetworkSettings,
-    container: ContainerName,
-    *,
-    name: NetworkName,
-    labels: Labels,
-    key: int,
-) -> None:
-    """Give a container that is not started yet a way out, on a network that nobody else is on.
+def start(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Start a container that was made, with the Internet, and closed towards its host.
 
     Raises:
         NoFreeSubnet: the configured range is used up.
+        HostRefused: it could not be closed, and was stopped.
     """
-    labels = {**labels, names.ROLE: names.INTERNET}
+    _join(host, settings, way)
+    host.start(way.container)
+    try:
+        _close_towards_host(host, settings, way)
+    except BaseException:
+        # Open towards the host, so nothing may run in it.
+        host.kill(way.container)
+        raise
+
+
+def _join(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Give it a bridge that nobody else is on."""
+    name = names.internet_network(way.own)
+    labels = {**way.labels, names.ROLE: names.INTERNET}
     if not host.networks(labels):
         subnets.create_in(
             host,
             subnets.SubnetRange(range=settings.range),
             name=name,
-            start=subnets.start_of(settings.instance, key),
+            start=subnets.start_of(settings.instance, way.key),
             labels=labels,
             isolated=False,
         )
-    host.connect(name, container, alias="task")
+    host.connect(name, way.container, alias="task")
 
 
-def close_towards_host(
-    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, run_id: int
-) -> None:
-    """Close the way from a run's container to the host (see `close_beside`)."""
-    own = names.run_network(settings.instance, run_id)
-    close_beside(host, settings, container, own=own)
+def _close_towards_host(host: ContainerHost, settings: NetworkSettings, way: WayOut) -> None:
+    """Refuse the host's own and all private addresses, before anything else runs in it.
 
-
-def close_beside(
-    host: ContainerHost, settings: NetworkSettings, container: ContainerName, *, own: NetworkName
-) -> None:
-    """Refuse the host's and all private addresses but its `own` network's to a started container.
-
-    Before anything of the task or the agent runs in it, and after each start: the rules live as
-    long as its processes. It lacks the power to take them back.
-
-    Raises:
-        HostRefused: the rules could not be set.
+    The rules live as long as the container's processes; it lacks the power to take them back.
     """
-    guard = names.guard_container(container)
-    spec = guard_spec(settings, guard, of=container)
+    guard = names.guard_container(way.container)
     host.remove(guard)
-    host.create(spec)
+    host.create(guard_spec(settings, guard, of=way.container))
     try:
         host.start(guard)
-        command = ["python3", "-I", "-S", "-c", SCRIPT.read_text(), _subnet(host, settings, own)]
-        done = host.exec(guard, [*command, *settings.resolvers], timeout_s=TIMEOUT_S)
+        subnet = _subnet(host, settings, way.own)
+        command = ["python3", "-I", "-S", "-c", SCRIPT.read_text(), subnet, *settings.resolvers]
+        done = host.exec(guard, command, timeout_s=TIMEOUT_S)
     finally:
         host.remove(guard)
     if not done.ok:

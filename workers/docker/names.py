@@ -33,8 +33,9 @@ def run_network(instance: str, run_id: int) -> NetworkName:
     return NetworkName(f"vivaria-{instance}-run-{run_id}")
 
 
-def internet_network(instance: str, run_id: int) -> NetworkName:
-    return NetworkName(f"{run_network(instance, run_id)}-internet")
+def internet_network(own: NetworkName) -> NetworkName:
+    """Name of the network that leads out, beside the isolated one."""
+    return NetworkName(f"{own}-internet")
 
 
 def guard_container(of: ContainerName) -> ContainerName:
