@@ -120,11 +120,11 @@ def address(
 ) -> dict[str, Any]:
     """Find where a container is on its network."""
     name = _running(environment, host)
-    state = host.state(name)
-    found = list(state.addresses.values()) if state else []
-    if not found:
+    own = environment_container.network_of(environment)
+    found = environment_container.state_of(environment, host).addresses.get(own)
+    if found is None:
         raise request_fault(f"Task environment {name} has no address.")
-    return {"ipAddress": found[0]}
+    return {"ipAddress": found}
 
 
 def _running(environment: TaskEnvironment, host: ContainerHost) -> ContainerName:

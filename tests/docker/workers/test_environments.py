@@ -4,6 +4,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -14,10 +15,14 @@ from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
 from runs import environments
+from runs.environment_following import until_done
+from runs.environments import NewEnvironment
 from runs.models import EnvironmentOrder, Host, TaskEnvironment
 from tests.docker.workers.families import family
 from tests.docker.workers.world import COUNT_ODDS
 from tests.factories import make_token, make_user
+from tests.security.ears import Ears
+from tests.security.test_isolation import PROBE, addresses_of_host
 from tests.uploads import uploaded
 from viv_cli.main import viv as command
 from vivaria.config import config
@@ -31,6 +36,7 @@ from workers.docker.types import ContainerName
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
 
 Viv = Callable[..., Result]
+Kind = EnvironmentOrder.Kind
 STARTED = """
     @staticmethod
     def start(t):
@@ -83,7 +89,7 @@ def at_work(engine: DockerEngine, local: Host) -> Iterator[None]:
     thread.start()
     yield
     for environment in TaskEnvironment.objects.filter(destroyed_at=None):
-        environments.ask(environment, EnvironmentOrder.Kind.DESTROY, user=None)
+        environments.ask(environment, Kind.DESTROY, user=None)
     while environments.waiting(["local"]):
         over.wait(0.05)
     over.set()
@@ -216,10 +222,9 @@ def test_a_start_that_fails_says_so_last_and_leaves_nothing(
 def test_a_live_environment_is_left_and_what_a_destroyed_one_left_is_swept(
     engine: DockerEngine, ann: User, local: Host
 ) -> None:
+    source = uploaded(COUNT_ODDS, user=ann)
     environment = environments.start(
-        environments.NewEnvironment(
-            user=ann, task_id="count_odds/main", task_source=uploaded(COUNT_ODDS, user=ann)
-        )
+        NewEnvironment(user=ann, task_id="count_odds/main", task_source=source)
     )
     worker.serve(environment.pk, host=engine)
     labels = labels_of_environment(config().instance, environment.pk)
@@ -237,4 +242,31 @@ def test_a_live_environment_is_left_and_what_a_destroyed_one_left_is_swept(
 
     environments.mark_destroyed(environment.pk)
     sweep()
+    assert left_of(engine, environment) == []
+
+
+def test_one_with_the_internet_is_closed_towards_its_host_also_after_a_restart(
+    engine: DockerEngine, ann: User, at_work: None
+) -> None:
+    source = uploaded(family("    get_permissions = lambda t: ['full_internet']"), user=ann)
+    wanted = NewEnvironment(user=ann, task_id="odd/main", task_source=source)
+    environment = environments.start(wanted)
+    until_done(environment.orders.get())
+    name = ContainerName(environment.container_name)
+    with closing(Ears()) as ears:
+        probes = [
+            {"address": each, "port": str(ears.port), "kind": "tcp", "word": "hello"}
+            for each in addresses_of_host()
+        ]
+        for restarts in range(2):
+            if restarts:
+                until_done(environments.ask(environment, Kind.RESTART, user=ann))
+            said = engine.exec(name, ["python3", "-c", PROBE, json.dumps(probes)], timeout_s=60)
+            assert said.ok, said.stderr_text
+            assert len(engine.state(name).networks) == 2  # type: ignore[union-attr]  # it runs
+        assert ears.heard == []
+    # It would come back without the rules.
+    made = docker.from_env(version="1.41").containers.get(name).attrs["HostConfig"]
+    assert made["RestartPolicy"]["Name"] in ("", "no")
+    until_done(environments.ask(environment, Kind.DESTROY, user=ann))
     assert left_of(engine, environment) == []
