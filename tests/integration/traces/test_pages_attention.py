@@ -171,7 +171,7 @@ def test_an_entrys_pane_has_form_tags_comments_and_own_rating(pages: Client, ada
     shown = page(pages, f"/run/{run.pk}/entry/{run.pk}/")
     assert 'data-body=\'{"label": null}\' aria-pressed="true">+2' in shown
     assert "odd" in shown and "&lt;i&gt;why" in shown and "option 1" in shown
-    assert told(pages, f"/run/{run.pk}/marks") == {"marks": [[run.pk, 1, 1]]}
+    assert told(pages, f"/run/{run.pk}/marks") == {"marks": [[run.pk, 1, 1, 0]]}
 
 
 def test_a_decided_choice_says_who_chose_and_offers_no_continue(pages: Client, ada: User) -> None:
