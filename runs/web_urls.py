@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from runs import sql_web, web
+from runs import list_web, sql_web, web
 
 urlpatterns = [
-    path("", web.runs_list, name="runs"),
-    path("runs/", web.runs_list),
-    path("runs/changes", web.runs_changes, name="runs-changes"),
+    path("", list_web.runs_list, name="runs"),
+    path("runs/", list_web.runs_list),
+    path("runs/changes", list_web.runs_changes, name="runs-changes"),
+    path("runs/export", list_web.runs_export, name="runs-export"),
     path("run/", web.old_run_link, name="old-run-link"),
     path("run/<int:run_id>/", web.run_page, name="run"),
     path("run/<int:run_id>/changes", web.run_changes, name="run-changes"),
