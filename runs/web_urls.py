@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import list_web, sql_web, web
+from runs import list_web, queue_web, sql_web, web
 
 urlpatterns = [
     path("", list_web.runs_list, name="runs"),
@@ -14,6 +14,12 @@ urlpatterns = [
     path("run/<int:run_id>/changes", web.run_changes, name="run-changes"),
     path("run/<int:run_id>/output/<str:step>", web.step_output, name="step-output"),
     path("run/<int:run_id>/kill", web.kill_run, name="kill-run"),
+    path("queue/", queue_web.queue, name="queue"),
+    path("queue/changes", queue_web.queue_changes, name="queue-changes"),
+    path("queue/batch-limit", queue_web.set_batch_limit, name="queue-batch-limit"),
+    path("hosts/", queue_web.hosts_page, name="hosts"),
+    path("hosts/changes", queue_web.hosts_changes, name="hosts-changes"),
+    path("hosts/<slug:name>/<slug:verb>", queue_web.change_host, name="change-host"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
     path("sql/download", sql_web.download, name="sql-download"),
