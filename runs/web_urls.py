@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from runs import list_web, queue_web, sql_web, web
+from runs import list_web, new_run_web, queue_web, sql_web, staff_web, web
 
 urlpatterns = [
     path("", list_web.runs_list, name="runs"),
     path("runs/", list_web.runs_list),
     path("runs/changes", list_web.runs_changes, name="runs-changes"),
+    path("runs/new/", new_run_web.new_run, name="new-run"),
     path("runs/export", list_web.runs_export, name="runs-export"),
     path("run/", web.old_run_link, name="old-run-link"),
     path("run/<int:run_id>/", web.run_page, name="run"),
@@ -20,6 +21,7 @@ urlpatterns = [
     path("hosts/", queue_web.hosts_page, name="hosts"),
     path("hosts/changes", queue_web.hosts_changes, name="hosts-changes"),
     path("hosts/<slug:name>/<slug:verb>", queue_web.change_host, name="change-host"),
+    path("staff/", staff_web.staff_home, name="staff"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
     path("sql/download", sql_web.download, name="sql-download"),

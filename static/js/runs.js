@@ -80,6 +80,8 @@ function openMenu(button) {
   menuRow = button.closest("tr");
   one("[data-menu-id]", menu).textContent = menuRow.dataset.id;
   one("[data-menu-open]", menu).href = menuRow.dataset.url;
+  const again = one("[data-menu-again]", menu);
+  again.href = `${again.dataset.new}?like=${menuRow.dataset.id}`;
   one("[data-menu-kill]", menu).hidden = !menuRow.dataset.kill;
   menu.showPopover();
   place(menu, button);
