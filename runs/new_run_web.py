@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from runs.models import AgentBranch, Run
 from runs.requests import MAXIMA
+from runs.run_selectors import DEFAULT_LIMITS
 from runs.web_query import number_in
 from vivaria.models import User
 from vivaria.run_readers import check_may_read
@@ -130,7 +131,7 @@ def _limit(name: str, start: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "word": words.get(name, name.capitalize()),
         "most": MAXIMA[name],
-        "limit": _plain(start.get("limits", {}).get(name)),
+        "limit": _plain(start.get("limits", DEFAULT_LIMITS).get(name)),
         "checkpoint": _plain(start.get("checkpoint", {}).get(name)),
     }
 

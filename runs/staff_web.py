@@ -60,7 +60,9 @@ def _failures() -> list[Failures]:
     now = now_ms()
     ended = AgentBranch.objects.filter(completed_at__gte=now - DAYS * DAY_MS)
     found = ended.exclude(failure_class="").values_list("failure_class").order_by()
-    counted = found.annotate(Count("id", filter=Q(completed_at__gte=now - DAY_MS)), Count("id"))
+    counted = found.annotate(
+        today=Count("id", filter=Q(completed_at__gte=now - DAY_MS)), week=Count("id")
+    )
     rows = [Failures(_word(kind), today, week) for kind, today, week in counted]
     return sorted(rows, key=lambda row: (-row.in_week, row.word))
 

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from runs import list_web, new_run_web, queue_web, sql_web, staff_web, web
+from runs import (
+    environment_web,
+    list_web,
+    new_run_web,
+    queue_web,
+    sql_web,
+    staff_web,
+    web,
+)
 
 urlpatterns = [
     path("", list_web.runs_list, name="runs"),
@@ -22,6 +30,8 @@ urlpatterns = [
     path("hosts/changes", queue_web.hosts_changes, name="hosts-changes"),
     path("hosts/<slug:name>/<slug:verb>", queue_web.change_host, name="change-host"),
     path("staff/", staff_web.staff_home, name="staff"),
+    path("environments/", environment_web.environments_list, name="environments"),
+    path("environments/<str:name>/<str:action>", environment_web.change, name="environment-change"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
     path("sql/download", sql_web.download, name="sql-download"),

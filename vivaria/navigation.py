@@ -24,7 +24,7 @@ ICONS: Final = {
     "queue": "list-ordered",
     "playground": "flask-conical",
     "search": "search",
-    "environments": "box",
+    "environments": "container",
     "hosts": "server",
 }
 

@@ -20,6 +20,7 @@ function sources() {
 function command() {
   const { taskKind, task, agentKind, agent } = sources();
   const id = text("task_id") || "family/task";
+  // What is left empty means the most here, and a smaller default there: so limits are always said.
   const ref = taskKind === "git" ? task[1] : taskKind === "repo" ? text("task_ref") : "";
   const words = [["viv", "run", ref ? `${id}@${ref}` : id]];
   const flag = (name, value) => value && words.push([`--${name}`, value]);
@@ -32,7 +33,7 @@ function command() {
   else flag("agent-path", stem(field("agent_source").files[0]) ?? "AGENT");
   flag("agent-settings-pack", text("agent_settings_pack"));
   flag("agent-settings-override", text("agent_settings_override"));
-  for (const name of LIMITS) flag(`max-${name.replace("_", "-")}`, number(text(`usage_limits.${name}`)));
+  for (const name of LIMITS) flag(`max-${name.replace("_", "-")}`, number(text(`usage_limits.${name}`) || field(`usage_limits.${name}`).placeholder));
   for (const name of LIMITS) flag(`checkpoint-${name.replace("_", "-")}`, number(text(`checkpoint.${name}`)));
   flag("batch-name", text("batch_name"));
   flag("batch-concurrency-limit", text("batch_concurrency_limit"));
