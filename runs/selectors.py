@@ -1,17 +1,20 @@
 """What the pages of runs ask: lists a page at a time, counts, one run with what belongs to it."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
 
 from runs import placement
 from runs.models import Host, Pause, Run
+from runs.run_order import Order
 from runs.states import ENDED, PauseReason, RunStatus
+from vivaria.clock import now_ms
 from vivaria.models import User
 
 PAGE_SIZE: Final = 50
@@ -19,6 +22,8 @@ PAGE_SIZE: Final = 50
 COUNTED_UP_TO: Final = 1000
 LOOKED_AT: Final = 2000
 SEARCHED: Final = 10_000
+READ_AT_ONCE: Final = 1000
+NEWEST_FIRST: Final = Order()
 
 COUNT_ALL: Final = """
 SELECT wanted.status, (
@@ -73,6 +78,13 @@ class RunRow:
         return self.status not in ENDED
 
     @property
+    def worked_s(self) -> float | None:
+        """Seconds from the agent's start to its end, or to now; None where it has not started."""
+        if self.started_at is None:
+            return None
+        return max(0, ((self.completed_at or now_ms()) - self.started_at) / 1000)
+
+    @property
     def token_share(self) -> str:
         """How much of its tokens the run has used, 0 to 1, as markup writes numbers."""
         return f"{self.tokens / self.max_tokens:.3f}" if self.max_tokens else "0"
@@ -108,13 +120,17 @@ class Slots:
 
 
 def runs_page(
-    wanted: RunFilter, *, before: int | None = None, after: int | None = None
+    wanted: RunFilter,
+    *,
+    order: Order = NEWEST_FIRST,
+    before: int | None = None,
+    after: int | None = None,
 ) -> RunsPage:
-    """Runs of a filter, newest first: those older than `before`, or just newer than `after`."""
+    """A page of a filter's runs in an order: what follows run `before`, or leads to run `after`."""
     found = _rows(_matching(wanted))
     if after is not None:
-        nearest = found.filter(id__gt=after).order_by("id")[: PAGE_SIZE + 1]
-        rows = [_row(each) for each in nearest]
+        ahead = found.filter(order.ahead_of(_edge(after))).order_by(*order.backwards())
+        rows = [_row(each) for each in ahead[: PAGE_SIZE + 1]]
         has_newer = len(rows) > PAGE_SIZE
         rows = rows[:PAGE_SIZE][::-1]
         return RunsPage(
@@ -123,8 +139,8 @@ def runs_page(
             newer=rows[0].id if has_newer else None,
         )
     if before is not None:
-        found = found.filter(id__lt=before)
-    rows = [_row(each) for each in found.order_by("-id")[: PAGE_SIZE + 1]]
+        found = found.filter(order.behind(_edge(before)))
+    rows = [_row(each) for each in found.order_by(*order.forwards())[: PAGE_SIZE + 1]]
     has_older = len(rows) > PAGE_SIZE
     rows = rows[:PAGE_SIZE]
     return RunsPage(
@@ -132,6 +148,25 @@ def runs_page(
         older=rows[-1].id if has_older else None,
         newer=rows[0].id if before is not None and rows else None,
     )
+
+
+def _edge(run_id: int) -> Mapping[str, Any]:
+    """The row at which a page begins or ends; one that is gone sorts as one without values."""
+    found = _rows(Run.objects.filter(pk=run_id)).first()
+    return found or defaultdict(lambda: None, id=run_id)
+
+
+def all_rows(wanted: RunFilter, *, ids: Sequence[int] = ()) -> Iterator[RunRow]:
+    """Every run of a filter, or those of `ids`, newest first, read a piece at a time."""
+    matching = Run.objects.filter(pk__in=ids) if ids else _matching(wanted)
+    last = 2**31
+    while True:
+        piece = _rows(matching).filter(id__lt=last).order_by("-id")[:READ_AT_ONCE]
+        rows = [_row(each) for each in piece]
+        yield from rows
+        if len(rows) < READ_AT_ONCE:
+            return
+        last = rows[-1].id
 
 
 def rows_of(ids: Sequence[int]) -> list[RunRow]:
@@ -209,7 +244,7 @@ def _matching(wanted: RunFilter) -> QuerySet[Run]:
     if wanted.batch:
         found = found.filter(batch_id=wanted.batch)
     if wanted.text:
-        found = found.filter(_said(wanted.text))
+        found = found.alias(noted=Cast("metadata", TextField())).filter(_said(wanted.text))
     return found
 
 
@@ -218,7 +253,9 @@ def _user_id(username: str) -> str | None:
 
 
 def _said(text: str) -> Q:
-    said = Q(task_id__icontains=text) | Q(name__icontains=text)
+    said = Q()
+    for column in ("task_id", "name", "agent_repo_name", "uploaded_agent_name", "noted"):
+        said |= Q(**{f"{column}__icontains": text})
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit() and int(number) < 2**31:
         said |= Q(pk=int(number))

@@ -17,9 +17,9 @@ FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def csv_lines(answer: Answer) -> Iterator[bytes]:
     """Write an answer for a spreadsheet; text that looks like a formula gets an apostrophe."""
-    yield _line(_cell(field.name) for field in answer.fields)
+    yield csv_line(field.name for field in answer.fields)
     for row in answer.rows:
-        yield _line(_cell(value) for value in row)
+        yield csv_line(row)
 
 
 def json_lines(answer: Answer) -> Iterator[bytes]:
@@ -33,6 +33,11 @@ def objects(answer: Answer) -> Iterator[dict[str, Any]]:
     names = [field.name for field in answer.fields]
     for row in answer.rows:
         yield dict(zip(names, map(on_the_wire, row), strict=True))
+
+
+def csv_line(values: Iterable[Any]) -> bytes:
+    """Write one line for a spreadsheet."""
+    return _line(_cell(value) for value in values)
 
 
 def text_of(value: Any) -> str:

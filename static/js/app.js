@@ -71,6 +71,10 @@ function moveInMenu(menu, event) {
   items[(at + step + items.length) % items.length]?.focus();
 }
 
+// G, then one of these; where the instance has no such page, nothing happens.
+const GO_TO = { r: "/", a: "/attention/", c: "/compare/", q: "/sql/", u: "/queue/", h: "/hosts/", p: "/playground/" };
+const goTo = (path) => one(`.bar nav a[href="${path}"], #pages-menu a[href="${path}"]`)?.click();
+
 let wasG = 0;
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -82,9 +86,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || one("dialog[open]")) return;
   if (event.key === "?") one("#keys-dialog")?.showModal();
   else if (event.key === "/") focusFind(event);
-  else if (event.key === "r" && Date.now() - wasG < 1000) location.href = "/";
-  else if (event.key === "q" && Date.now() - wasG < 1000) location.href = "/sql/";
-  else if (event.key === "a" && Date.now() - wasG < 1000) location.href = "/attention/";
+  else if (GO_TO[event.key] && Date.now() - wasG < 1000) goTo(GO_TO[event.key]);
   else if (event.key === "g") wasG = Date.now();
 });
 

@@ -3,6 +3,7 @@ import { all, copy, element, isTyping, localTimes, one, say, show } from "./dom.
 import { askToKill } from "./kill.js";
 import { getJson, watch } from "./live.js";
 import { place } from "./app.js";
+import { paint } from "./selection.js";
 
 const waiting = new Map();
 const drawn = new Map();
@@ -36,10 +37,11 @@ function swap(row, html) {
   // What the page came with may differ only in whitespace.
   if (isFirst && row.textContent.replace(/\s+/g, "") === next.textContent.replace(/\s+/g, "")) return;
   next.classList.toggle("current", row.classList.contains("current"));
-  const hadFocus = all("a, button", row).indexOf(document.activeElement);
+  const hadFocus = all("a, button, input", row).indexOf(document.activeElement);
   row.replaceWith(next);
   if (menuRow === row) menuRow = next;
-  if (hadFocus >= 0) all("a, button", next)[hadFocus]?.focus({ preventScroll: true });
+  paint();
+  if (hadFocus >= 0) all("a, button, input", next)[hadFocus]?.focus({ preventScroll: true });
 }
 
 /** New runs come in by themselves only where nobody reads: at the top, no pointer, no current row. */
@@ -62,6 +64,7 @@ function showFresh() {
     localTimes(row);
     one("#runs tbody").prepend(row);
   }
+  paint();
   if (newest.length) {
     const url = new URL(page.dataset.changes, location.href);
     url.searchParams.set("newest", newest.at(-1));
@@ -77,6 +80,8 @@ function openMenu(button) {
   menuRow = button.closest("tr");
   one("[data-menu-id]", menu).textContent = menuRow.dataset.id;
   one("[data-menu-open]", menu).href = menuRow.dataset.url;
+  const again = one("[data-menu-again]", menu);
+  again.href = `${again.dataset.new}?like=${menuRow.dataset.id}`;
   one("[data-menu-kill]", menu).hidden = !menuRow.dataset.kill;
   menu.showPopover();
   place(menu, button);
@@ -101,7 +106,7 @@ document.addEventListener("click", (event) => {
     choose(target);
   } else if (target.closest("#runs [data-row-menu]")) {
     openMenu(target.closest("[data-row-menu]"));
-  } else if (!target.closest("a, button") && !getSelection().toString()) {
+  } else if (!target.closest("a, button, .pick") && !getSelection().toString()) {
     const row = target.closest("#runs tr[data-url]");
     if (row && (event.metaKey || event.ctrlKey)) open(row.dataset.url, "_blank");
     else if (row) location.href = row.dataset.url;
@@ -140,6 +145,7 @@ function start() {
   watcher?.stop();
   waiting.clear();
   drawn.clear();
+  paint();
   watcher = watch(one("#live-runs").dataset.live, look, { fast: 3000 });
 }
 

@@ -11,7 +11,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from vivaria import words
+from vivaria import navigation, words
 from vivaria.clock import from_ms
 from vivaria.terminal import visible
 
@@ -37,6 +37,12 @@ def icon(name: str, size: int = 14) -> SafeString:
 def font(name: str) -> str:
     """Address of a font just as the style sheet writes it, so that it is fetched once."""
     return unquote(static(f"fonts/{name}"))
+
+
+@register.simple_tag
+def nav_places(page: str) -> list[navigation.Place]:
+    """Where the bar leads; `page` is empty on a page that is none of them."""
+    return navigation.places(page)
 
 
 @register.filter
