@@ -31,6 +31,7 @@ class Job(StrEnum):
     TAKE_SNAPSHOT = "take_snapshot"
     RESCORE = "rescore"
     START_CONTAINER = "start_container"
+    FILL_SEARCH = "fill_search"
 
 
 def host_queue(host: str) -> str:

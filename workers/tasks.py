@@ -11,6 +11,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from runs import dispatch as dispatcher
 from runs.models import AgentBranch, Rescoring, Snapshot
+from traces import search_filling
 from vivaria.queue import Job
 from workers import (
     branch_start,
@@ -87,3 +88,8 @@ def clean_up_run(run_id: int) -> None:
 def end_agent(branch_id: int) -> None:
     run_id = AgentBranch.objects.get(pk=branch_id).run_id
     farewell.end_agent(branch_id, host=hosts.of_run(run_id))
+
+
+@step(Job.FILL_SEARCH)
+def fill_search() -> None:
+    search_filling.fill()

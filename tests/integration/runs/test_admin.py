@@ -37,7 +37,14 @@ from tests.factories import (
     make_upload,
     make_user,
 )
-from traces.models import AgentState, EntryComment, EntryTag, RatingLabel
+from traces.models import (
+    AgentState,
+    EntryComment,
+    EntryTag,
+    RatingLabel,
+    SearchedEntry,
+    SearchMark,
+)
 from vivaria.models import User
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +93,17 @@ def make_one_of_each(user: User, number: int) -> Run:
     EntryTag.objects.create(**marked, body="bold")
     EntryComment.objects.create(**marked, content="<b>bold</b>")
     RatingLabel.objects.create(**marked, option_index=0, label=1, provenance="correction")
+    SearchedEntry.objects.create(
+        run=run,
+        index=entry.index,
+        seq=number,
+        branch_number=0,
+        called_at=1,
+        type="log",
+        text="<b>bold",
+        is_cut=False,
+    )
+    SearchMark.objects.get_or_create(pk=1)
     make_upload(user)
     make_token(user)
     make_model_rows(run, number)
