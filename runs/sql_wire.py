@@ -41,7 +41,7 @@ def answered(user: User, wanted: QueryInput) -> dict[str, Any]:
         InvalidInput: the query is missing, fails or says too much.
         Forbidden: SQL of one's own needs a permission.
     """
-    answer = _asked(user, wanted)
+    answer = asked(user, wanted)
     return {
         "rows": list(objects(answer)),
         "fields": [
@@ -70,7 +70,7 @@ urlpatterns = [
 ]
 
 
-def _asked(user: User, wanted: QueryInput) -> Answer:
+def asked(user: User, wanted: QueryInput) -> Answer:
     match wanted.type:
         case "default":
             return sql_queries.whole(user=user, query=QUERY)

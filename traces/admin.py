@@ -10,7 +10,9 @@ from django.utils.safestring import SafeString
 from traces.contents import EntryType
 from traces.models import (
     AgentState,
+    Analysis,
     EntryComment,
+    EntrySummary,
     EntryTag,
     RatingLabel,
     SearchedEntry,
@@ -140,3 +142,17 @@ class SearchMarkAdmin(HistoryAdmin):
     @admin.display(description="fresh")
     def fresh(self, mark: SearchMark) -> str | None:
         return moment(mark.fresh_at)
+
+
+@admin.register(EntrySummary)
+class EntrySummaryAdmin(HistoryAdmin):
+    list_display = ("id", "run_id", "index", "summary")
+    run_column = "run_id"
+    search_help_text = "A run's id."
+
+
+@admin.register(Analysis)
+class AnalysisAdmin(HistoryAdmin):
+    list_display = ("id", "user", "model", "state", "done_runs", "cost_usd")
+    list_filter = ("state",)
+    list_select_related = ("user",)

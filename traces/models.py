@@ -290,3 +290,67 @@ class SearchMark(models.Model):
 
     def __str__(self) -> str:
         return f"read up to {self.filled_seq}"
+
+
+class EntrySummary(models.Model):
+    """What a model made of a step, kept so that the next analysis need not ask again."""
+
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, db_column="runId", related_name="+", db_index=False
+    )
+    index = models.BigIntegerField()
+    summary = models.TextField()
+
+    class Meta:
+        db_table = "trace_entry_summaries_t"
+        verbose_name_plural = "entry summaries"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "index"], name="summary_once_per_entry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary[:80]
+
+
+class Analysis(models.Model):
+    """A question to a model about many runs, and how far its answer is."""
+
+    class State(models.TextChoices):
+        SUMMARIZING = "summarizing"
+        ANSWERING = "answering"
+        DONE = "done"
+        FAILED = "failed"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_column="userId", related_name="+")
+    question = models.TextField()
+    model = models.TextField()
+    # The query that chose the runs; "" where they were named.
+    sql = models.TextField(blank=True, default="")
+    run_ids = models.JSONField(db_column="runIds")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.SUMMARIZING)
+    # Runs whose summaries are there.
+    done_runs = models.PositiveIntegerField(default=0, db_column="doneRuns")
+    # Entries that matter, each with its run, its index and what is said of it.
+    steps = models.JSONField(default=list)
+    answer = models.TextField(null=True, blank=True)  # noqa: DJ001  no answer is not an empty one
+    # Why it failed, or what was left out.
+    problem = models.TextField(blank=True, default="")
+    cost_usd = models.FloatField(default=0, db_column="costUsd")
+    unpriced_calls = models.PositiveIntegerField(default=0, db_column="unpricedCalls")
+    created_at = models.BigIntegerField(default=now_ms, db_column="createdAt")
+    # When a worker last worked at it: another may take it up a while after.
+    touched_at = models.BigIntegerField(default=0, db_column="touchedAt")
+    completed_at = models.BigIntegerField(null=True, blank=True, db_column="completedAt")
+
+    class Meta:
+        db_table = "analyses_t"
+        verbose_name_plural = "analyses"
+        # A person's own, newest first.
+        indexes = [models.Index(fields=["user", "-id"], name="analyses_of_person")]
+
+    def __str__(self) -> str:
+        return self.question[:80]
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (self.State.DONE, self.State.FAILED)

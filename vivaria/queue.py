@@ -32,6 +32,7 @@ class Job(StrEnum):
     RESCORE = "rescore"
     START_CONTAINER = "start_container"
     FILL_SEARCH = "fill_search"
+    ANALYSE = "analyse"
 
 
 def host_queue(host: str) -> str:

@@ -9,6 +9,7 @@ the control queue also keeps the time of branches that have deadlines.
 
 from celery.signals import worker_ready, worker_shutting_down
 
+from middleman import analysing
 from runs import dispatch as dispatcher
 from runs.models import AgentBranch, Rescoring, Snapshot
 from traces import search_filling
@@ -93,3 +94,8 @@ def end_agent(branch_id: int) -> None:
 @step(Job.FILL_SEARCH)
 def fill_search() -> None:
     search_filling.fill()
+
+
+@step(Job.ANALYSE)
+def analyse(analysis_id: int) -> None:
+    analysing.work(analysis_id)

@@ -39,7 +39,9 @@ from tests.factories import (
 )
 from traces.models import (
     AgentState,
+    Analysis,
     EntryComment,
+    EntrySummary,
     EntryTag,
     RatingLabel,
     SearchedEntry,
@@ -104,6 +106,8 @@ def make_one_of_each(user: User, number: int) -> Run:
         is_cut=False,
     )
     SearchMark.objects.get_or_create(pk=1)
+    EntrySummary.objects.create(run=run, index=entry.index, summary="<b>bold</b>")
+    Analysis.objects.create(user=user, question="<b>bold</b>", model="m", run_ids=[run.pk])
     make_upload(user)
     make_token(user)
     make_model_rows(run, number)
