@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from django.urls import path
 from msgspec import Struct
 
-from runs import sql_queries
+from runs import sql_queries, sql_reports
 from runs.sql_defaults import QUERY
 from runs.sql_exports import objects
 from runs.sql_queries import Answer
@@ -67,6 +67,7 @@ def query_runs_mutation(user: User, wanted: QueryInput) -> dict[str, Any]:
 urlpatterns = [
     path("queryRuns", query_runs),
     path("queryRunsMutation", query_runs_mutation),
+    *sql_reports.urlpatterns,
 ]
 
 
@@ -75,7 +76,9 @@ def asked(user: User, wanted: QueryInput) -> Answer:
         case "default":
             return sql_queries.whole(user=user, query=QUERY)
         case "report":
-            raise InvalidInput("This server keeps no reports. Ask with type 'custom'.")
+            if wanted.report_name is None:
+                raise InvalidInput("reportName is missing: name a report.", field="reportName")
+            return sql_reports.ask(user, wanted.report_name)
         case "custom":
             if wanted.query is None:
                 raise InvalidInput("query is missing: give SQL as text.", field="query")

@@ -27,6 +27,7 @@ def test_a_question_is_asked_and_its_answer_comes_by_itself(
     run = make_run(status=RunStatus.SUBMITTED, user=ada)
     make_entry(run, index=7, content={"type": "log", "content": ["gives up"]})
     page = open_page("/analysis/#analysis=Who%20gave%20up%3F&model=builtin/echo", theme=theme)
+    expect(page.get_by_label("Model")).to_have_value("builtin/echo")
     page.get_by_label("Runs", exact=True).fill(str(run.pk))
     check(page, f"analysis-{theme}")
     page.get_by_role("button", name="Ask").click()

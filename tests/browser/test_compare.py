@@ -36,6 +36,7 @@ def two(ada: User) -> tuple[Run, Run]:
 
 def check(page: Page, name: str) -> None:
     """Axe finds nothing serious, and nothing is wider than the window."""
+    page.set_viewport_size({"width": 1440, "height": 900})
     if folder := os.environ.get("VIVARIA_SHOTS"):
         page.screenshot(path=f"{folder}/{name}.png")
     faults = [f for f in Axe().run(page).response["violations"] if f["impact"] in SERIOUS]

@@ -14,6 +14,7 @@ from runs.models import (
     HostGpu,
     IntermediateScore,
     ManualScore,
+    ReportRun,
     Rescoring,
     Run,
     RunBatch,
@@ -91,6 +92,7 @@ def make_one_of_each(user: User, number: int) -> Run:
     HostGpu.objects.create(host=make_host(), index=number, model="h100", name="<b>bold</b>")
     SavedQuery.objects.create(user=user, name=f"<b>{number}", text="SELECT 1")
     SqlSession.objects.create(user=user, pid=number)
+    ReportRun.objects.create(report_name="<b>bold", run=run)
     marked = {"run": run, "index": entry.index, "user": user}
     EntryTag.objects.create(**marked, body="bold")
     EntryComment.objects.create(**marked, content="<b>bold</b>")
