@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import compare_web, sql_web, web
+from runs import compare_web, environment_web, sql_web, web
 
 urlpatterns = [
     path("", web.runs_list, name="runs"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("run/<int:run_id>/output/<str:step>", web.step_output, name="step-output"),
     path("run/<int:run_id>/kill", web.kill_run, name="kill-run"),
     path("compare/", compare_web.compare_page, name="compare"),
+    path("environments/", environment_web.environments_list, name="environments"),
+    path("environments/<str:name>/<str:action>", environment_web.change, name="environment-change"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
     path("sql/stop", sql_web.stop, name="sql-stop"),

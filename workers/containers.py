@@ -1,6 +1,7 @@
 """A run's container: what it is made from, how its task's methods are called in it."""
 
 from concurrent.futures import Future
+from typing import Final
 
 from django.db.models import F
 
@@ -9,7 +10,7 @@ from runs.manifest import Resources
 from runs.models import AgentBranch, Run, TaskEnvironment
 from vivaria.config import config
 from workers import agent_process
-from workers.docker import names
+from workers.docker import internet, names
 from workers.docker.networks import ensure_run_network, remove_run_network
 from workers.docker.port import ContainerHost, never
 from workers.docker.relay import network_settings
@@ -21,6 +22,8 @@ from workers.marks import Mark
 from workers.packing import tar
 from workers.step_output import StepLog
 from workers.task_family import Family, SetupData, environment
+
+FULL_INTERNET: Final = "full_internet"
 
 
 def name_of(run_id: int) -> ContainerName:
@@ -60,6 +63,7 @@ def start(
         cpus=resources(of_task).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(of_task),
         gpus=_gpus(of_task),
+        resolvers=_resolvers(of_task),
     )
     host.create(spec)
     reach(Place.CONTAINER_CREATED)
@@ -69,12 +73,38 @@ def start(
     network.result()
     reach(Place.NETWORK_READY)
     mark.check()
-    host.start(name)
+    _start(host, of_task, name, run_id=run.pk)
     TaskEnvironment.objects.filter(pk=of_task.pk).update(
         is_container_running=True, destroyed_at=None
     )
     log.note(f"Started container {name} from image {spec.image}.")
     reach(Place.CONTAINER_STARTED)
+
+
+def _start(
+    host: ContainerHost, of_task: TaskEnvironment, name: ContainerName, *, run_id: int
+) -> None:
+    """Start a container that was made, with the Internet where its task may have it."""
+    if not _has_internet(of_task):
+        host.start(name)
+        return
+    settings = network_settings(config())
+    internet.join(host, settings, name, run_id=run_id)
+    host.start(name)
+    try:
+        internet.close_towards_host(host, settings, name, run_id=run_id)
+    except BaseException:
+        # Open towards the host, so nothing may run in it.
+        host.kill(name)
+        raise
+
+
+def _has_internet(of_task: TaskEnvironment) -> bool:
+    return FULL_INTERNET in said_of(of_task).permissions
+
+
+def _resolvers(of_task: TaskEnvironment) -> list[str]:
+    return config().vivaria_full_internet_dns if _has_internet(of_task) else []
 
 
 def _gpus(of_task: TaskEnvironment) -> list[int]:
@@ -149,10 +179,11 @@ def restore(host: ContainerHost, branch: AgentBranch, image: ImageName) -> None:
         cpus=resources(environment).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(environment),
         name=name,
+        resolvers=_resolvers(environment),
     )
     host.create(spec)
     reach(LatePlace.BRANCH_CONTAINER_CREATED)
-    host.start(name)
+    _start(host, environment, name, run_id=branch.run_id)
     note_there(branch.run_id)
 
 
@@ -163,7 +194,8 @@ def start_again(host: ContainerHost, run_id: int) -> None:
         return
     if not state.running:
         make_network(host, run_id)
-        host.start(name_of(run_id))
+        of_task = TaskEnvironment.objects.get(run=run_id)
+        _start(host, of_task, name_of(run_id), run_id=run_id)
     note_there(run_id)
 
 

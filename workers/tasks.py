@@ -11,13 +11,14 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from middleman import analysing
 from runs import dispatch as dispatcher
-from runs.models import AgentBranch, Rescoring, Snapshot
+from runs.models import AgentBranch, Rescoring, Snapshot, TaskEnvironment
 from traces import search_filling
 from vivaria.queue import Job
 from workers import (
     branch_start,
     cleanup,
     containers,
+    environments,
     farewell,
     host_watch,
     hosts,
@@ -99,3 +100,10 @@ def fill_search() -> None:
 @step(Job.ANALYSE)
 def analyse(analysis_id: int) -> None:
     analysing.work(analysis_id)
+
+
+@step(Job.SERVE_ENVIRONMENT)
+def serve_environment(environment_id: int) -> None:
+    place = TaskEnvironment.objects.select_related("host").get(pk=environment_id).host
+    if place is not None:
+        environments.serve(environment_id, host=hosts.engine(place))

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0072_agents_and_tasks_come_from_git'),
+        ('runs', '0080_people_ask_of_environments'),
     ]
 
     operations = [
