@@ -62,10 +62,17 @@ def finish(
     return fresh
 
 
-@transaction.atomic(savepoint=False)
 def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) -> None:
     """Add what a run's call used to the spend of its user and batch."""
     run = Run.objects.only("user_id", "batch_id").get(pk=run_id)
+    book_for(user_id=run.user_id, batch=run.batch_id, model=model, usage=usage, cost_usd=cost_usd)
+
+
+@transaction.atomic(savepoint=False)
+def book_for(
+    *, user_id: str, batch: str, model: str, usage: TokenUsage, cost_usd: float | None
+) -> None:
+    """Add what a call used to the spend of a user and a batch."""
     cost = cost_usd or 0.0
     with connection.cursor() as cursor:
         cursor.execute(
@@ -73,8 +80,8 @@ def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) 
             [
                 timezone.now().date(),
                 model,
-                run.user_id,
-                run.batch_id,
+                user_id,
+                batch,
                 usage.prompt,
                 usage.cache_read,
                 usage.cache_write,
@@ -84,5 +91,5 @@ def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) 
             ],
         )
         # Users before batches: in one order, so that two calls never wait for each other.
-        cursor.execute(_ADD_TO_USER, [run.user_id, cost])
-        cursor.execute(_ADD_TO_BATCH, [run.batch_id, cost])
+        cursor.execute(_ADD_TO_USER, [user_id, cost])
+        cursor.execute(_ADD_TO_BATCH, [batch, cost])

@@ -53,7 +53,12 @@ def rows(answer: Answer) -> Iterator[SafeString]:
     fields = answer.fields
     flags = [field.column for field in fields]
     for row in answer.rows:
-        cells = "".join(_cell(field, value) for field, value in zip(fields, row, strict=True))
+        run_id = next(
+            (v for f, v in zip(fields, row, strict=True) if _is_run(f) and isinstance(v, int)), None
+        )
+        cells = "".join(
+            _cell(field, value, run_id) for field, value in zip(fields, row, strict=True)
+        )
         is_invalid = any(
             flag == "isInvalid" and value is True for flag, value in zip(flags, row, strict=True)
         )
@@ -61,15 +66,30 @@ def rows(answer: Answer) -> Iterator[SafeString]:
         yield mark_safe(f"{start}{cells}</tr>")  # noqa: S308  each cell is escaped
 
 
-def _cell(field: Field, value: Any) -> SafeString:
+def _cell(field: Field, value: Any, run_id: int | None) -> SafeString:
     if value is None:
         shown: SafeString = NULL
+    elif field.column == "metadata" and run_id is not None and isinstance(value, JsonText):
+        shown = _plain(value) + _editor(run_id, value)
     elif _is_run(field) and isinstance(value, int):
         shown = format_html('<a href="{}">{}</a>', reverse("run", args=[value]), value)
     else:
         shown = _by_column(field, value) or _plain(value)
     kind = ' class="num"' if _is_number(field) else ""
     return format_html("<td{}>{}</td>", mark_safe(kind), shown)  # noqa: S308  ours
+
+
+def _editor(run_id: int, value: JsonText) -> SafeString:
+    """A button that opens a run's metadata to be changed; what is too long is not."""
+    if len(value) > LONGEST_OPENED:
+        return mark_safe("")
+    return format_html(
+        ' <button class="button quiet small" type="button" data-metadata="{}" data-json="{}" '
+        'aria-label="Edit the metadata of run {}">edit</button>',
+        reverse("sql-metadata", args=[run_id]),
+        value.indented(),
+        run_id,
+    )
 
 
 def _by_column(field: Field, value: Any) -> SafeString | None:

@@ -15,6 +15,7 @@ from django.db import connections
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
+from runs import sql_running
 from runs.models import SqlSession
 from runs.models.sql import ACCESS
 from runs.sql_values import load_as_json
@@ -229,7 +230,8 @@ def _reading(user: User) -> Iterator[psycopg.Connection[Any]]:
             pid=pid, defaults={"user": user, "barred": barred, "started_at": now_ms()}
         )
         try:
-            yield connection
+            with sql_running.noted(connection):
+                yield connection
         finally:
             SqlSession.objects.filter(pid=pid).delete()
 
@@ -321,8 +323,8 @@ def _refusal(error: psycopg.Error, query: str) -> VivariaError:
     """Say what Postgres said, and where in the query."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return QueryFailed(
-            f"The query was stopped after {config().vivaria_sql_timeout_s} s. Add a WHERE that an "
-            "index knows, such as on an id, or a LIMIT."
+            f"The query was stopped, by you or after {config().vivaria_sql_timeout_s} s. Add a "
+            "WHERE that an index knows, such as on an id, or a LIMIT."
         )
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         return ConsoleUnavailable("The database closed the connection. Try again.")

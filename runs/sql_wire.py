@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from django.urls import path
 from msgspec import Struct
 
-from runs import sql_queries
+from runs import sql_queries, sql_reports
 from runs.sql_defaults import QUERY
 from runs.sql_exports import objects
 from runs.sql_queries import Answer
@@ -41,7 +41,7 @@ def answered(user: User, wanted: QueryInput) -> dict[str, Any]:
         InvalidInput: the query is missing, fails or says too much.
         Forbidden: SQL of one's own needs a permission.
     """
-    answer = _asked(user, wanted)
+    answer = asked(user, wanted)
     return {
         "rows": list(objects(answer)),
         "fields": [
@@ -67,15 +67,18 @@ def query_runs_mutation(user: User, wanted: QueryInput) -> dict[str, Any]:
 urlpatterns = [
     path("queryRuns", query_runs),
     path("queryRunsMutation", query_runs_mutation),
+    *sql_reports.urlpatterns,
 ]
 
 
-def _asked(user: User, wanted: QueryInput) -> Answer:
+def asked(user: User, wanted: QueryInput) -> Answer:
     match wanted.type:
         case "default":
             return sql_queries.whole(user=user, query=QUERY)
         case "report":
-            raise InvalidInput("This server keeps no reports. Ask with type 'custom'.")
+            if wanted.report_name is None:
+                raise InvalidInput("reportName is missing: name a report.", field="reportName")
+            return sql_reports.ask(user, wanted.report_name)
         case "custom":
             if wanted.query is None:
                 raise InvalidInput("query is missing: give SQL as text.", field="query")

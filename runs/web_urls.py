@@ -3,6 +3,7 @@
 from django.urls import path
 
 from runs import (
+    compare_web,
     environment_web,
     list_web,
     new_run_web,
@@ -30,10 +31,13 @@ urlpatterns = [
     path("hosts/changes", queue_web.hosts_changes, name="hosts-changes"),
     path("hosts/<slug:name>/<slug:verb>", queue_web.change_host, name="change-host"),
     path("staff/", staff_web.staff_home, name="staff"),
+    path("compare/", compare_web.compare_page, name="compare"),
     path("environments/", environment_web.environments_list, name="environments"),
     path("environments/<str:name>/<str:action>", environment_web.change, name="environment-change"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
+    path("sql/stop", sql_web.stop, name="sql-stop"),
+    path("sql/metadata/<int:run_id>", sql_web.metadata, name="sql-metadata"),
     path("sql/download", sql_web.download, name="sql-download"),
     path("sql/save", sql_web.save, name="sql-save"),
     path("sql/<int:query_id>/delete", sql_web.delete, name="sql-delete"),

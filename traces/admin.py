@@ -8,7 +8,17 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from traces.contents import EntryType
-from traces.models import AgentState, EntryComment, EntryTag, RatingLabel, TraceEntry
+from traces.models import (
+    AgentState,
+    Analysis,
+    EntryComment,
+    EntrySummary,
+    EntryTag,
+    RatingLabel,
+    SearchedEntry,
+    SearchMark,
+    TraceEntry,
+)
 from vivaria.admin_bases import HistoryAdmin, moment, pretty
 
 KINDS: Final = [(str(kind), str(kind)) for kind in EntryType]
@@ -114,3 +124,35 @@ class RatingLabelAdmin(AnnotationAdmin):
     list_display = ("id", "run_id", "index", "option_index", "label", "user", "created")
     fields = ("run", "index", "option_index", "label", "provenance", "user", "created")
     readonly_fields = ("created",)
+
+
+@admin.register(SearchedEntry)
+class SearchedEntryAdmin(HistoryAdmin):
+    list_display = ("id", "run_id", "branch_number", "index", "type", "seq", "is_cut")
+    run_column = "run_id"
+    search_help_text = "A run's id."
+    deferred = ("text", "words")
+    fields = ("run", "branch_number", "index", "type", "seq", "is_cut")
+
+
+@admin.register(SearchMark)
+class SearchMarkAdmin(HistoryAdmin):
+    list_display = ("id", "filled_seq", "settled_seq", "fresh")
+
+    @admin.display(description="fresh")
+    def fresh(self, mark: SearchMark) -> str | None:
+        return moment(mark.fresh_at)
+
+
+@admin.register(EntrySummary)
+class EntrySummaryAdmin(HistoryAdmin):
+    list_display = ("id", "run_id", "index", "summary")
+    run_column = "run_id"
+    search_help_text = "A run's id."
+
+
+@admin.register(Analysis)
+class AnalysisAdmin(HistoryAdmin):
+    list_display = ("id", "user", "model", "state", "done_runs", "cost_usd")
+    list_filter = ("state",)
+    list_select_related = ("user",)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import Func, Q
 from django.db.models.fields.json import KT
@@ -96,6 +98,8 @@ class TraceEntry(models.Model):
             models.Index(fields=["run", "branch_number"], condition=UNDECIDED, name="undecided"),
             # Calls of models that are under way, or whose gateway died.
             models.Index(fields=["modified_at"], condition=UNFINISHED, name="unfinished"),
+            # What the search has not seen yet; costs an insert next to nothing.
+            BrinIndex(fields=["seq"], name="entries_by_seq", pages_per_range=32),
         ]
         constraints = [
             models.UniqueConstraint(fields=["run", "index"], name="trace_entry_once_per_index"),
@@ -226,3 +230,127 @@ class RatingLabel(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} by {self.user_id}"
+
+
+class SearchedEntry(models.Model):
+    """What an entry says, as the search over all traces finds it; filled a moment later.
+
+    A table of its own, so that storing an entry pays nothing for it.
+    """
+
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, db_column="runId", related_name="+", db_index=False
+    )
+    index = models.BigIntegerField()
+    # Of the entry when it was read: an entry that is changed has a higher one.
+    seq = models.BigIntegerField()
+    branch_number = models.PositiveIntegerField(db_column="agentBranchNumber")
+    called_at = models.BigIntegerField(db_column="calledAt")
+    type = models.TextField()
+    text = models.TextField()
+    # Whether the entry says more than this.
+    is_cut = models.BooleanField(db_column="isCut")
+    words = models.GeneratedField(
+        expression=SearchVector("text", config="english"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        db_table = "searched_entries_t"
+        verbose_name_plural = "searched entries"
+        indexes = [
+            GinIndex(fields=["words"], name="searched_words"),
+            # Newest first, for words that are everywhere.
+            models.Index(fields=["-seq"], name="searched_newest"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "index"], name="searched_once_per_entry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"entry {self.index} of run {self.run_id}"
+
+
+class SearchMark(models.Model):
+    """How far the search has read; one row."""
+
+    # All entries up to here are read, and none can turn up below it any more.
+    settled_seq = models.BigIntegerField(default=0, db_column="settledSeq")
+    # All entries up to here that could be seen are read.
+    filled_seq = models.BigIntegerField(default=0, db_column="filledSeq")
+    # A number that was given out at a time: soon all below it is committed or gone.
+    sampled_seq = models.BigIntegerField(default=0, db_column="sampledSeq")
+    sampled_at = models.BigIntegerField(default=0, db_column="sampledAt")
+    # What was stored before this is found.
+    fresh_at = models.BigIntegerField(default=0, db_column="freshAt")
+
+    class Meta:
+        db_table = "search_marks_t"
+
+    def __str__(self) -> str:
+        return f"read up to {self.filled_seq}"
+
+
+class EntrySummary(models.Model):
+    """What a model made of a step, kept so that the next analysis need not ask again."""
+
+    run = models.ForeignKey(
+        Run, on_delete=models.CASCADE, db_column="runId", related_name="+", db_index=False
+    )
+    index = models.BigIntegerField()
+    summary = models.TextField()
+
+    class Meta:
+        db_table = "trace_entry_summaries_t"
+        verbose_name_plural = "entry summaries"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "index"], name="summary_once_per_entry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary[:80]
+
+
+class Analysis(models.Model):
+    """A question to a model about many runs, and how far its answer is."""
+
+    class State(models.TextChoices):
+        SUMMARIZING = "summarizing"
+        ANSWERING = "answering"
+        DONE = "done"
+        FAILED = "failed"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_column="userId", related_name="+")
+    question = models.TextField()
+    model = models.TextField()
+    # The query that chose the runs; "" where they were named.
+    sql = models.TextField(blank=True, default="")
+    run_ids = models.JSONField(db_column="runIds")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.SUMMARIZING)
+    # Runs whose summaries are there.
+    done_runs = models.PositiveIntegerField(default=0, db_column="doneRuns")
+    # Entries that matter, each with its run, its index and what is said of it.
+    steps = models.JSONField(default=list)
+    answer = models.TextField(null=True, blank=True)  # noqa: DJ001  no answer is not an empty one
+    # Why it failed, or what was left out.
+    problem = models.TextField(blank=True, default="")
+    cost_usd = models.FloatField(default=0, db_column="costUsd")
+    unpriced_calls = models.PositiveIntegerField(default=0, db_column="unpricedCalls")
+    created_at = models.BigIntegerField(default=now_ms, db_column="createdAt")
+    # When a worker last worked at it: another may take it up a while after.
+    touched_at = models.BigIntegerField(default=0, db_column="touchedAt")
+    completed_at = models.BigIntegerField(null=True, blank=True, db_column="completedAt")
+
+    class Meta:
+        db_table = "analyses_t"
+        verbose_name_plural = "analyses"
+        # A person's own, newest first.
+        indexes = [models.Index(fields=["user", "-id"], name="analyses_of_person")]
+
+    def __str__(self) -> str:
+        return self.question[:80]
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (self.State.DONE, self.State.FAILED)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from traces import annotations_api, api, api_afterwards, oversight_api
+from traces import annotations_api, api, api_afterwards, oversight_api, search_api
 
 BRANCH = "runs/<int:run_id>/branches/<int:number>"
 ENTRY = f"{BRANCH}/entries/<int:index>"
@@ -21,6 +21,7 @@ urlpatterns = [
         api_afterwards.BranchUnkill.as_view(),
         name="run-branch-unkill",
     ),
+    path("search/", search_api.Search.as_view(), name="search"),
     path("attention/", oversight_api.AttentionList.as_view(), name="attention"),
     path(f"{BRANCH}/interactive/", oversight_api.Interactive.as_view(), name="run-interactive"),
     path(f"{BRANCH}/unpause/", oversight_api.Unpause.as_view(), name="run-unpause"),

@@ -108,6 +108,10 @@ class Config(BaseSettings):
         64_536, ge=1, description="Most rows of the answer to a query of people's SQL."
     )
 
+    runs_page_query_generation_model: str = Field(
+        "", description="Model that writes SQL for people. Default: they choose one."
+    )
+
     access_token: SecretStr | None = Field(None, description="Fixed access token of user `me`.")
     id_token: SecretStr | None = Field(None, description="Fixed ID token of user `me`.")
 

@@ -31,6 +31,8 @@ class Job(StrEnum):
     TAKE_SNAPSHOT = "take_snapshot"
     RESCORE = "rescore"
     START_CONTAINER = "start_container"
+    FILL_SEARCH = "fill_search"
+    ANALYSE = "analyse"
     SERVE_ENVIRONMENT = "serve_environment"
 
 

@@ -147,6 +147,7 @@ LOGGING = observability.logging_settings(CONFIG)
 
 DISPATCH_EVERY_S = 10
 RECONCILE_EVERY_S = 5
+FILL_SEARCH_EVERY_S = 5
 
 CELERY = {
     "broker_url": embedded.broker_url(CONFIG),
@@ -187,6 +188,11 @@ CELERY = {
             "task": "reconcile",
             "schedule": schedule(RECONCILE_EVERY_S),
             "options": {"queue": "control", "expires": RECONCILE_EVERY_S},
+        },
+        "fill_search": {
+            "task": "fill_search",
+            "schedule": schedule(FILL_SEARCH_EVERY_S),
+            "options": {"queue": "control", "expires": FILL_SEARCH_EVERY_S},
         },
     },
 }

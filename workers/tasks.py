@@ -9,8 +9,10 @@ the control queue also keeps the time of branches that have deadlines.
 
 from celery.signals import worker_ready, worker_shutting_down
 
+from middleman import analysing
 from runs import dispatch as dispatcher
 from runs.models import AgentBranch, Rescoring, Snapshot, TaskEnvironment
+from traces import search_filling
 from vivaria.queue import Job
 from workers import (
     branch_start,
@@ -88,6 +90,16 @@ def clean_up_run(run_id: int) -> None:
 def end_agent(branch_id: int) -> None:
     run_id = AgentBranch.objects.get(pk=branch_id).run_id
     farewell.end_agent(branch_id, host=hosts.of_run(run_id))
+
+
+@step(Job.FILL_SEARCH)
+def fill_search() -> None:
+    search_filling.fill()
+
+
+@step(Job.ANALYSE)
+def analyse(analysis_id: int) -> None:
+    analysing.work(analysis_id)
 
 
 @step(Job.SERVE_ENVIRONMENT)

@@ -13,7 +13,7 @@ from runs.models.output import OutputChunk, StepOutput
 from runs.models.run import Run, RunBatch, RunModel, Transition
 from runs.models.score import IntermediateScore, ManualScore, Rescoring, ScoreRequest, Verdict
 from runs.models.snapshot import Snapshot
-from runs.models.sql import SavedQuery, SqlSession
+from runs.models.sql import ReportRun, SavedQuery, SqlSession
 from runs.models.upload import Upload
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ManualScore",
     "OutputChunk",
     "Pause",
+    "ReportRun",
     "Rescoring",
     "Run",
     "RunBatch",

@@ -37,6 +37,25 @@ class SavedQuery(models.Model):
         return self.name
 
 
+class ReportRun(models.Model):
+    """A run that somebody, or a pipeline, has put into a report."""
+
+    report_name = models.TextField(db_column="reportName")
+    run = models.ForeignKey(
+        "runs.Run", on_delete=models.CASCADE, db_column="runId", related_name="+"
+    )
+    created_at = models.BigIntegerField(default=now_ms, db_column="createdAt")
+
+    class Meta:
+        db_table = "report_runs_t"
+        constraints = [
+            models.UniqueConstraint(fields=["report_name", "run"], name="run_once_per_report"),
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} in {self.report_name}"
+
+
 class SqlSession(models.Model):
     """Whose query runs on a connection of the read-only role, as the views there look it up."""
 

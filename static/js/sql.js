@@ -46,15 +46,28 @@ function address() {
   return url.href.length <= LONGEST_ADDRESS ? url : null;
 }
 
+/** Have the server stop the query that runs: nobody waits for it any more. */
+function stop() {
+  if (!running) return;
+  const told = new FormData();
+  told.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+  told.set("key", running.key);
+  navigator.sendBeacon(form.dataset.stop, told);
+}
+
 async function run() {
+  stop();
   running?.abort();
   const mine = running = new AbortController();
+  mine.key = `${Date.now()}-${Math.random()}`;
+  const asked = new FormData(form);
+  asked.set("key", mine.key);
   const button = one("#sql-go");
-  one("span", button).textContent = "Running";
+  one("span", button).textContent = "Stop";
   result.setAttribute("aria-busy", "true");
   let html = "";
   try {
-    const answer = await fetch(form.dataset.run, { method: "POST", body: new FormData(form), signal: mine.signal });
+    const answer = await fetch(form.dataset.run, { method: "POST", body: asked, signal: mine.signal });
     html = await answer.text();
     if (!answer.headers.get("content-type")?.includes("html") || answer.redirected) throw new Error();
     if (answer.status >= 500 && !html.includes("sql-problem")) throw new Error();
@@ -145,7 +158,8 @@ function findColumn(wanted) {
 form.addEventListener("submit", (event) => {
   if (event.submitter?.matches("[data-download]")) return;
   event.preventDefault();
-  run();
+  if (running && event.submitter?.id === "sql-go") stop();
+  else run();
 });
 text.addEventListener("input", draw);
 text.addEventListener("scroll", follow);
@@ -171,6 +185,7 @@ document.addEventListener("submit", (event) => {
   if (hidden) hidden.value = text.value;
 }, true);
 one("#sql-find").addEventListener("input", (event) => findColumn(event.target.value.trim().toLowerCase()));
+addEventListener("pagehide", stop);
 addEventListener("popstate", () => location.reload());
 
 draw();

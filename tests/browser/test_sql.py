@@ -1,5 +1,6 @@
 """The query page as people use it: with keys, errors, history and both themes."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -69,3 +70,27 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
     for width in (1440, 800, 390):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_answer_is_drawn_and_metadata_edited(open_page: Callable[..., Page], run: Run) -> None:
+    make_run(status=RunStatus.SUBMITTED, user=run.user)
+    page = open_page('/sql/?sql=SELECT+id,+"createdAt",+score,+metadata+FROM+runs_v')
+    page.get_by_role("button", name="Chart").click()
+    expect(page.locator("#sql-chart svg circle")).to_have_count(2)
+    shoot(page, "chart")
+    faults = [f for f in Axe().run(page).response["violations"] if f["impact"] in SERIOUS]
+    assert [(f["id"], f["nodes"][0]["html"][:200]) for f in faults] == []
+
+    page.get_by_role("button", name=f"Edit the metadata of run {run.pk}").click()
+    field = page.get_by_label("A JSON object")
+    field.fill("[]")
+    page.locator("#sql-metadata").get_by_role("button", name="Save").click()
+    expect(page.locator("#sql-metadata .note")).to_contain_text("must be a JSON object")
+    field.fill('{"note": "quokka"}')
+    page.locator("#sql-metadata").get_by_role("button", name="Save").click()
+    expect(page.locator("#sql-result tbody")).to_contain_text("quokka")
+
+
+def shoot(page: Page, name: str) -> None:
+    if folder := os.environ.get("VIVARIA_SHOTS"):
+        page.screenshot(path=f"{folder}/sql-{name}.png")

@@ -133,7 +133,8 @@ def _choice(body: dict[str, Any], numbers: Numbers, index: int) -> dict[str, Any
         message["tool_calls"] = [{"id": f"call_{index}", "type": "function", "function": about}]
         ending = "tool_calls"
     else:
-        message["content"] = _reply(body["messages"])
+        says = numbers.says
+        message["content"] = says.pop(0) if says else _reply(body["messages"])
     choice = {"index": index, "message": message, "logprobs": None, "finish_reason": ending}
     return choice | ({"logprobs": _logprobs(numbers)} if body.get("logprobs") else {})
 

@@ -17,6 +17,8 @@ class Numbers:
     reasoning: int = 5
     # Of the answer's first token: what rating models are read by.
     logprobs: dict[str, float] = field(default_factory=lambda: {"4": -0.2, "3": -1.8})
+    # What the next chats answer, one each; then they say back what they heard.
+    says: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

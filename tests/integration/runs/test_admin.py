@@ -14,6 +14,7 @@ from runs.models import (
     HostGpu,
     IntermediateScore,
     ManualScore,
+    ReportRun,
     Rescoring,
     Run,
     RunBatch,
@@ -38,7 +39,16 @@ from tests.factories import (
     make_upload,
     make_user,
 )
-from traces.models import AgentState, EntryComment, EntryTag, RatingLabel
+from traces.models import (
+    AgentState,
+    Analysis,
+    EntryComment,
+    EntrySummary,
+    EntryTag,
+    RatingLabel,
+    SearchedEntry,
+    SearchMark,
+)
 from vivaria.models import User
 
 pytestmark = pytest.mark.django_db
@@ -84,10 +94,24 @@ def make_one_of_each(user: User, number: int) -> Run:
     HostGpu.objects.create(host=make_host(), index=number, model="h100", name="<b>bold</b>")
     SavedQuery.objects.create(user=user, name=f"<b>{number}", text="SELECT 1")
     SqlSession.objects.create(user=user, pid=number)
+    ReportRun.objects.create(report_name="<b>bold", run=run)
     marked = {"run": run, "index": entry.index, "user": user}
     EntryTag.objects.create(**marked, body="bold")
     EntryComment.objects.create(**marked, content="<b>bold</b>")
     RatingLabel.objects.create(**marked, option_index=0, label=1, provenance="correction")
+    SearchedEntry.objects.create(
+        run=run,
+        index=entry.index,
+        seq=number,
+        branch_number=0,
+        called_at=1,
+        type="log",
+        text="<b>bold",
+        is_cut=False,
+    )
+    SearchMark.objects.get_or_create(pk=1)
+    EntrySummary.objects.create(run=run, index=entry.index, summary="<b>bold</b>")
+    Analysis.objects.create(user=user, question="<b>bold</b>", model="m", run_ids=[run.pk])
     make_upload(user)
     make_token(user)
     make_model_rows(run, number)

@@ -80,7 +80,7 @@ def test_a_comment_alone_has_no_rows_and_no_fields(ann: User) -> None:
         ({"type": "custom", "query": "SELECT nome FROM runs_v"}, 400, "does not exist"),
         ({"type": "custom", "query": "SELECT 1; SELECT 2"}, 400, "multiple commands"),
         ({"type": "custom"}, 400, "query is missing"),
-        ({"type": "report", "reportName": "r"}, 400, "keeps no reports"),
+        ({"type": "report", "reportName": "r"}, 404, "no report 'r'"),
         ({"type": "other"}, 400, "type"),
     ],
 )

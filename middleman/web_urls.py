@@ -1,0 +1,14 @@
+"""URLs of the pages that ask models, and of METR's routes for them, at the site's root."""
+
+from django.urls import path
+
+from middleman import analysis_web, drafting
+
+urlpatterns = [
+    path("analysis/", analysis_web.analysis_page, name="analysis"),
+    path("analysis/start", analysis_web.start, name="analysis-start"),
+    path("analysis/<int:analysis_id>/", analysis_web.one, name="analysis"),
+    path("sql/draft", drafting.draft_page, name="sql-draft"),
+    *analysis_web.wire_urls,
+    *drafting.wire_urls,
+]

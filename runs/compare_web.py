@@ -1,0 +1,250 @@
+"""The page that compares runs."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from runs.comparison import MOST_RUNS, Cell, Comparison, Side, TaskRow, compare, readable
+from runs.filters import RunFilter
+from runs.intervals import Estimate, signed
+from runs.models import Run
+from runs.sql_exports import FORMULA_STARTS
+from vivaria.errors import InvalidInput
+from vivaria.models import User
+
+FILTERS: Final = ("task", "user", "batch", "status")
+# Of the little pictures, in px.
+DOTS: Final = (90, 24)
+PLOT: Final = (180, 24)
+BY: Final = ("agent", "batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    x: str
+    y: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCell:
+    cell: Cell
+    dots: Sequence[Dot]
+    mean_x: str
+    hue: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnDifference:
+    """A difference as a point and a line on the scale of its table."""
+
+    estimate: Estimate
+    words: str
+    interval: str
+    x: str
+    low: str
+    high: str
+    hue: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnRow:
+    row: TaskRow
+    cells: Sequence[DrawnCell]
+    differences: Sequence[DrawnDifference | None]
+    pair: tuple[int, int] | None
+
+
+@login_required
+@require_GET
+def compare_page(request: HttpRequest) -> HttpResponse:
+    """Serve `/compare/`: of the runs in `runs`, or of those that a filter finds."""
+    by = request.GET.get("by", "agent")
+    if by not in BY:
+        raise InvalidInput(f"by is {by[:20]!r}; it must be one of {', '.join(BY)}.", field="by")
+    found = _wanted(request)
+    context: dict[str, Any] = {"page": "compare", "by": by, "asked": _asked(request)}
+    if found is None:
+        return render(request, "compare/runs.html", context)
+    comparison = compare(found, first=request.GET.get("first", ""), by=by)
+    if request.GET.get("format") == "csv":
+        return _csv(comparison)
+    scale = _scale(comparison)
+    missing = _missing(request, comparison)
+    context |= {
+        "comparison": comparison,
+        "missing": missing,
+        "scale": scale,
+        "most": MOST_RUNS,
+        "rows": [_drawn(row, scale) for row in comparison.rows],
+        "differences": [
+            drawn_difference(side.difference, scale, number)
+            for number, side in enumerate(comparison.sides)
+            if number
+        ],
+        "firsts": [(side, _with(request, first=side.agent)) for side in comparison.sides],
+        "csv_url": _with(request, format="csv"),
+        "by_urls": [(each, _with(request, by=each, first=None)) for each in BY],
+        "verdicts": [(side, verdict(comparison.sides[0], side)) for side in comparison.sides[1:]],
+    }
+    return render(request, "compare/runs.html", context)
+
+
+def verdict(base: Side, side: Side) -> str:
+    """Say in a sentence what the interval allows to say."""
+    found = side.difference
+    if found is None:
+        return f"{base.letter} and {side.letter} share no task with scores."
+    if found.low is None:
+        return f"Too little to say whether {side.letter} is better than {base.letter}."
+    if not found.clears_zero:
+        better = side if found.value >= 0 else base
+        return f"Not enough to say that {better.letter} is better."
+    better, worse = (side, base) if found.value > 0 else (base, side)
+    return f"{better.letter} is better than {worse.letter} on these tasks."
+
+
+def drawn_difference(found: Estimate | None, scale: float, number: int) -> DrawnDifference | None:
+    """Place a difference on its scale; agent `number` is the one that is measured."""
+    if found is None:
+        return None
+    width = PLOT[0]
+
+    def place(value: float) -> str:
+        return f"{width / 2 + max(-1.0, min(1.0, value / scale)) * (width / 2 - 6):.1f}"
+
+    low = found.value if found.low is None else found.low
+    high = found.value if found.high is None else found.high
+    known = found.low is not None
+    interval = f"{signed(low)} to {signed(high)}" if known else _no_interval(found)
+    better = number + 1 if found.value > 0 else 1
+    hue = f"c{better}" if found.clears_zero else "quiet"
+    return DrawnDifference(
+        found, signed(found.value), interval, place(found.value), place(low), place(high), hue
+    )
+
+
+def _no_interval(found: Estimate) -> str:
+    return "no spread" if found.n > 1 else "one only"
+
+
+def _wanted(request: HttpRequest) -> QuerySet[Run] | None:
+    user = cast(User, request.user)
+    if ids := _ids(request):
+        return readable(user).filter(pk__in=ids)
+    if not any(request.GET.get(name, "").strip() for name in (*FILTERS, "q")):
+        return None
+    data = request.GET.copy()
+    data["text"] = data.get("q", "").replace("\0", "")[:200]
+    filtered = RunFilter(data, queryset=readable(user))
+    if not filtered.is_valid():
+        field, problems = next(iter(filtered.errors.items()))
+        raise InvalidInput(f"{field}: {problems[0]}", field=field)
+    runs: QuerySet[Run] = filtered.qs
+    return runs
+
+
+def _ids(request: HttpRequest) -> list[int]:
+    text = request.GET.get("runs", "").replace("#", " ").replace(",", " ")
+    ids = []
+    for part in text.split():
+        if not (part.isascii() and part.isdigit() and len(part) <= 9):
+            raise InvalidInput(f"runs holds {part[:40]!r}, which is no run's id.", field="runs")
+        ids.append(int(part))
+    if len(ids) > MOST_RUNS:
+        raise InvalidInput(f"runs names {len(ids):,} runs; the most is {MOST_RUNS:,}.")
+    return ids
+
+
+def _asked(request: HttpRequest) -> dict[str, str]:
+    return {name: request.GET.get(name, "")[:2_000] for name in (*FILTERS, "q", "runs")}
+
+
+def _missing(request: HttpRequest, comparison: Comparison) -> int:
+    """How many of the named runs are not there, or not for this reader: which is not told."""
+    return max(0, len(set(_ids(request))) - comparison.runs)
+
+
+def _with(request: HttpRequest, **changes: str | None) -> str:
+    params = request.GET.copy()
+    for name, value in changes.items():
+        params.pop(name, None)
+        if value is not None:
+            params[name] = value
+    return f"?{params.urlencode()}"
+
+
+def _scale(comparison: Comparison) -> float:
+    """Where the plots of differences end: 1, or what the largest one needs."""
+    ends = [
+        abs(end)
+        for row in comparison.rows
+        for found in row.differences
+        if found
+        for end in (found.value, found.low or 0, found.high or 0)
+    ]
+    return 1.0 if not ends or max(ends) <= 1.5 else max(ends)
+
+
+def _drawn(row: TaskRow, scale: float) -> DrawnRow:
+    cells = [_drawn_cell(cell, f"c{number + 1}") for number, cell in enumerate(row.cells)]
+    differences = [
+        drawn_difference(found, scale, number) for number, found in enumerate(row.differences, 1)
+    ]
+    pair = None
+    if len(row.cells) > 1 and row.cells[0].members and row.cells[1].members:
+        pair = (row.cells[0].members[0].id, row.cells[1].members[0].id)
+    elif row.cells and len(row.cells[0].members) > 1:
+        pair = (row.cells[0].members[0].id, row.cells[0].members[1].id)
+    return DrawnRow(row, cells, differences, pair)
+
+
+def _drawn_cell(cell: Cell, hue: str) -> DrawnCell:
+    width, height = DOTS
+    scores = cell.scores
+    low, high = min([0.0, *scores]), max([1.0, *scores])
+
+    def place(score: float) -> str:
+        return f"{5 + (score - low) / (high - low) * (width - 10):.1f}"
+
+    met: Counter[str] = Counter()
+    dots = []
+    for score in sorted(scores):
+        x = place(score)
+        # Equal ones stand above and below each other.
+        step = (met[x] + 1) // 2 * (-1 if met[x] % 2 else 1)
+        met[x] += 1
+        dots.append(Dot(x, f"{height / 2 + max(-3, min(3, step)) * 3.2:.1f}"))
+    mean = place(cell.mean) if cell.mean is not None else ""
+    return DrawnCell(cell, dots, mean, hue)
+
+
+def _csv(comparison: Comparison) -> HttpResponse:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["task", "agent", "run", "score", "left_out", "tokens", "cost_usd", "seconds"])
+    for row in comparison.rows:
+        for cell in row.cells:
+            for one in cell.members:
+                writer.writerow(
+                    [
+                        *(_harmless(row.task), _harmless(one.agent), one.id),
+                        *(one.score, one.left_out, one.tokens, one.cost_usd, one.seconds),
+                    ]
+                )
+    response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="compare.csv"'
+    return response
+
+
+def _harmless(text: str) -> str:
+    """Let no spreadsheet take a name for a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -1,0 +1,62 @@
+// What stands around a query: its chart, a draft by a model, metadata of runs, analysis.
+import { all, one, toast } from "../dom.js";
+import { chart } from "./chart.js";
+
+const text = one("#sql-text");
+
+function put(query) {
+  text.focus();
+  text.select();
+  if (!document.execCommand("insertText", false, query)) {
+    text.value = query;
+    text.dispatchEvent(new Event("input"));
+  }
+}
+
+/** Send a dialog's form; what is wrong stands in it, else `done` gets the answer. */
+function send(form, done) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const note = one(".note", form);
+    const go = one("[type=submit]", form);
+    note.hidden = true;
+    go.disabled = true;
+    let answer = { problem: "The server does not answer. Try again." };
+    try {
+      answer = await (await fetch(form.action, { method: "POST", body: new FormData(form) })).json();
+    } catch { /* told below */ }
+    go.disabled = false;
+    if (answer.problem) {
+      note.textContent = answer.problem;
+      note.hidden = false;
+      return;
+    }
+    form.closest("dialog").close();
+    done(answer);
+  });
+}
+
+send(one("#sql-draft"), ({ query }) => put(query));
+send(one("#sql-metadata"), () => {
+  toast("Metadata saved");
+  one("#sql-form").requestSubmit();
+});
+
+document.addEventListener("click", (event) => {
+  const edit = event.target.closest("[data-metadata]");
+  if (edit) {
+    one("#sql-metadata").action = edit.dataset.metadata;
+    one("#sql-metadata-text").value = edit.dataset.json;
+    one("#sql-metadata .note").hidden = true;
+    one("#sql-metadata-dialog").showModal();
+  }
+  const analyse = event.target.closest("[data-analyse]");
+  if (analyse) analyse.href = `${analyse.href.split("?")[0]}?sql=${encodeURIComponent(text.value)}`;
+  const toggle = event.target.closest("[data-chart-toggle]");
+  if (toggle) {
+    const place = one("#sql-chart");
+    place.hidden = !place.hidden;
+    toggle.setAttribute("aria-pressed", String(!place.hidden));
+    if (!place.hidden && !all("svg", place).length) chart(place);
+  }
+});
