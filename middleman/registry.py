@@ -133,6 +133,21 @@ def known_providers() -> dict[str, KnownProvider]:
     return found
 
 
+def named_by_environment(name: str) -> KnownProvider | None:
+    """Find a provider that the environment names, whether it has a row or not."""
+    return providers_of(config()).get(name)
+
+
+def check_is_known(name: str) -> None:
+    """Return if somebody answers for a model, switched off or without a key though they be.
+
+    Raises:
+        ModelNotFound: no provider is known for it.
+    """
+    if not is_builtin(name):
+        _provider_of(name, row_of(name))
+
+
 def _provider_of(name: str, row: Model | None) -> tuple[KnownProvider, str]:
     if row is not None and row.provider is not None:
         return KnownProvider.of_row(row.provider), row.name_at_provider or name
