@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db import connection
 from django.db.models import F, FilteredRelation, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 
-from runs import placement
+from runs import placement, used_models
 from runs.models import Host, Pause, Run
 from runs.states import ENDED, PauseReason, RunStatus
 from vivaria.models import User
@@ -38,9 +38,12 @@ class RunFilter:
     task: str = ""
     batch: str = ""
     text: str = ""
+    # Models whose runs are not for the person: left out of rows and counts, no filter of theirs.
+    barred: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_empty(self) -> bool:
+        """Whether it asks for every run that the person may see."""
         return not (self.statuses or self.user or self.task or self.batch or self.text)
 
 
@@ -134,9 +137,13 @@ def runs_page(
     )
 
 
-def rows_of(ids: Sequence[int]) -> list[RunRow]:
-    """The runs that a page shows already, as they are now; newest first."""
-    return [_row(each) for each in _rows(Run.objects.filter(pk__in=ids)).order_by("-id")]
+def rows_of(wanted: RunFilter, ids: Sequence[int]) -> list[RunRow]:
+    """The runs that a page shows already, as they are now; newest first.
+
+    A run that fits the page's filter no more stays; one that is barred by now does not.
+    """
+    shown = used_models.without(Run.objects.filter(pk__in=ids), wanted.barred)
+    return [_row(each) for each in _rows(shown).order_by("-id")]
 
 
 def newer_than(wanted: RunFilter, newest: int) -> list[RunRow]:
@@ -152,7 +159,8 @@ def status_counts(wanted: RunFilter) -> list[StatusCount]:
     thousands are looked at, and every count may be more if there are older ones.
     """
     anything = replace(wanted, statuses=())
-    counted = _count_all() if anything.is_empty else _count_newest(anything)
+    is_all = anything.is_empty and not wanted.barred
+    counted = _count_all() if is_all else _count_newest(anything)
     return [StatusCount(status, *counted(status)) for status in RunStatus]
 
 
@@ -197,7 +205,7 @@ def usernames() -> list[str]:
 
 
 def _matching(wanted: RunFilter) -> QuerySet[Run]:
-    found = Run.objects.all()
+    found = used_models.without(Run.objects.all(), wanted.barred)
     if wanted.statuses:
         found = found.filter(status__in=wanted.statuses)
     if wanted.user:

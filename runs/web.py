@@ -23,6 +23,7 @@ from runs.states import ACTIVE, WAITING, RunStatus, Step
 from vivaria import words
 from vivaria.errors import InvalidInput, NotFound, VivariaError
 from vivaria.models import User
+from vivaria.run_readers import barred_models
 from vivaria.streams import stream_url
 
 EXAMPLE_COMMAND: Final = (
@@ -97,7 +98,7 @@ def runs_changes(request: HttpRequest) -> JsonResponse:
     """Answer a runs page that is open: its rows as they are now, and those that came since."""
     wanted = _filter_of(request)
     ids = [int(text) for text in request.GET.get("ids", "").split(",") if text.isdigit()]
-    rows = selectors.rows_of(ids[:SHOWN_AT_ONCE])
+    rows = selectors.rows_of(wanted, ids[:SHOWN_AT_ONCE])
     fresh = selectors.newer_than(wanted, _number(request, "newest") or 0)
     context = _counts_context(request, wanted)
     return JsonResponse(
@@ -204,7 +205,9 @@ def _row_html(row: RunRow) -> str:
 
 def _counts_context(request: HttpRequest, wanted: RunFilter) -> dict[str, Any]:
     counts = selectors.status_counts(wanted)
-    everything = counts if wanted.is_empty else selectors.status_counts(RunFilter())
+    everything = (
+        counts if wanted.is_empty else selectors.status_counts(RunFilter(barred=wanted.barred))
+    )
     return _queue_context(everything) | {
         "wanted": wanted,
         "total": _total(counts),
@@ -302,6 +305,7 @@ def _filter_of(request: HttpRequest) -> RunFilter:
         task=request.GET.get("task", "").strip(),
         batch=request.GET.get("batch", "").strip(),
         text=request.GET.get("q", "").strip()[:200].replace("\0", ""),
+        barred=frozenset(barred_models(cast(User, request.user))),
     )
 
 
