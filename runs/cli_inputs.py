@@ -43,6 +43,7 @@ class SetupAndRunAgentInput(Struct, rename="camel"):
     agent_settings_pack: str | None = None
     agent_starting_state: dict[str, Any] | None = None
     parent_run_id: RunId | None = None
+    task_branch: str | None = None
     task_source: dict[str, Any] | None = None
     usage_limits: dict[str, Any] = field(default_factory=dict)
     checkpoint: dict[str, Any] | None = None

@@ -7,11 +7,20 @@ from django.http.multipartparser import MultiPartParserError
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from runs import api_rows, batches, lifecycle, permissions, placement, requests, services, uploads
+from runs import (
+    api_rows,
+    batches,
+    cli_sources,
+    lifecycle,
+    permissions,
+    placement,
+    requests,
+    services,
+    uploads,
+)
 from runs.cli_inputs import OfRun, SetupAndRunAgentInput, UpdateRunBatchInput
 from runs.models import Run, TaskEnvironment, Upload
 from runs.services import NewRun
-from runs.task_archives import UnknownFamily
 from vivaria import auth
 from vivaria.cli_wire import answer, mutation, query
 from vivaria.errors import InvalidInput, NotFound, NotSignedIn, VivariaError
@@ -19,10 +28,6 @@ from vivaria.models import User
 from vivaria.wire import bad_credentials, plain_error, success
 
 PART: Final = "forUpload"
-NO_GIT: Final = (
-    "Git operations are off on this server, so {what} must be uploaded: "
-    "give {flag} with the path of its folder."
-)
 # What `getRun` shows of the run's row, under the names of its columns.
 RUN_COLUMNS: Final = frozenset(
     {
@@ -159,7 +164,6 @@ urlpatterns = [
 
 def _new_run(user: User, wanted: SetupAndRunAgentInput) -> NewRun:
     task_id = requests.task_id_of(wanted.task_id, field="taskId")
-    task_source, env_file = _task_source(wanted, task_id)
     is_capped = not wanted.dangerously_ignore_global_limits
     checkpoint = wanted.checkpoint
     if checkpoint is not None:
@@ -167,9 +171,8 @@ def _new_run(user: User, wanted: SetupAndRunAgentInput) -> NewRun:
     return NewRun(
         user=user,
         task_id=task_id,
-        task_source=task_source,
-        env_file=env_file,
-        agent_source=_agent_source(wanted),
+        **cli_sources.task(user, wanted, task_id),
+        **cli_sources.agent(user, wanted),
         name=wanted.name,
         metadata=wanted.metadata or {},
         usage_limits=requests.limits_of(
@@ -186,29 +189,6 @@ def _new_run(user: User, wanted: SetupAndRunAgentInput) -> NewRun:
         agent_settings_pack=wanted.agent_settings_pack,
         agent_starting_state=_starting_state(wanted, task_id),
     )
-
-
-def _task_source(wanted: SetupAndRunAgentInput, task_id: str) -> tuple[Upload, Upload | None]:
-    given = wanted.task_source
-    if given is None or given.get("type") == "gitRepo":
-        raise InvalidInput(NO_GIT.format(what="the task family", flag="--task_family_path"))
-    handle, env_handle = given.get("path"), given.get("environmentPath")
-    if given.get("type") != "upload" or not isinstance(handle, str):
-        raise InvalidInput("taskSource must be {type: 'upload', path: what uploadFiles returned}.")
-    source = requests.upload_of(handle, field="taskSource.path")
-    try:
-        requests.check_family(source, task_id=task_id, field="taskSource.path")
-    except UnknownFamily as error:
-        raise NotFound(str(error)) from error
-    if env_handle is None:
-        return source, None
-    return source, requests.upload_of(str(env_handle), field="taskSource.environmentPath")
-
-
-def _agent_source(wanted: SetupAndRunAgentInput) -> Upload:
-    if wanted.uploaded_agent_path is None:
-        raise InvalidInput(NO_GIT.format(what="the agent", flag="--agent_path"))
-    return requests.upload_of(wanted.uploaded_agent_path, field="uploadedAgentPath")
 
 
 def _starting_state(wanted: SetupAndRunAgentInput, task_id: str) -> dict[str, Any] | None:

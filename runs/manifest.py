@@ -72,10 +72,12 @@ class Manifest(_Strict):
         """Look up a task; one that is missing has the defaults."""
         return self.tasks.get(name, TaskDefinition())
 
-    def version_of(self, name: str, *, source_hash: str) -> str | None:
-        """A task's version, or else the family's; an upload's is told from others by its hash."""
+    def version_of(self, name: str, *, source_hash: str | None) -> str | None:
+        """A task's version, or else the family's; `source_hash` tells it from its namesakes."""
         version = self.task(name).version or self.version
-        return None if version is None else f"{version}-{source_hash[-7:]}"
+        if version is None or source_hash is None:
+            return version
+        return f"{version}-{source_hash[-7:]}"
 
 
 def parse(content: bytes, *, name: str) -> Manifest:

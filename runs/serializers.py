@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from runs import api_rows, placement, requests
+from runs import api_rows, placement, requests, rest_sources
 from runs.models import AgentBranch, Host, HostGpu, OutputChunk, Run, StepOutput, Transition, Upload
 from runs.services import NewRun
 from runs.states import RunStatus, Step
@@ -299,11 +299,30 @@ class NewUploadSerializer(serializers.Serializer[Any]):
 
 
 class NewRunSerializer(serializers.Serializer[Any]):
-    """What a new run is made from. Sources are handles of uploads."""
+    """What a new run is made from: uploads, by their handles, or places in Git."""
 
     task_id = serializers.CharField(max_length=500, help_text="family/task")
-    task_source = serializers.CharField(help_text="Upload of the task family's folder.")
-    agent_source = serializers.CharField(help_text="Upload of the agent's folder.")
+    task_source = serializers.CharField(
+        required=False, allow_null=True, help_text="Upload of the task family's folder."
+    )
+    task_repo = serializers.CharField(
+        required=False, allow_null=True, help_text="Without an upload: organisation/repository."
+    )
+    task_ref = serializers.CharField(
+        required=False, allow_null=True, help_text="Its branch, tag or commit; absent: main."
+    )
+    agent_source = serializers.CharField(
+        required=False, allow_null=True, help_text="Upload of the agent's folder."
+    )
+    agent_repo = serializers.CharField(
+        required=False, allow_null=True, help_text="Without an upload: the repository's name."
+    )
+    agent_branch = serializers.CharField(
+        required=False, allow_null=True, help_text="Its branch; absent: main."
+    )
+    agent_commit = serializers.CharField(
+        required=False, allow_null=True, help_text="Absent: the head of the branch."
+    )
     env_file = serializers.CharField(required=False, allow_null=True)
     name = serializers.CharField(required=False, allow_null=True, max_length=1000)
     metadata = serializers.DictField(required=False)
@@ -350,9 +369,6 @@ class NewRunSerializer(serializers.Serializer[Any]):
         """
         given = {key: value for key, value in self.validated_data.items() if value is not None}
         task_id = requests.task_id_of(given.pop("task_id"), field="task_id")
-        task_source = requests.upload_of(given.pop("task_source"), field="task_source")
-        requests.check_family(task_source, task_id=task_id, field="task_source")
-        env_file = given.pop("env_file", None)
         is_capped = not given.pop("dangerously_ignore_global_limits")
         limits = requests.limits_of(
             given.pop("usage_limits", {}), field="usage_limits", is_capped=is_capped
@@ -364,11 +380,10 @@ class NewRunSerializer(serializers.Serializer[Any]):
         return NewRun(
             user=user,
             task_id=task_id,
-            task_source=task_source,
-            agent_source=requests.upload_of(given.pop("agent_source"), field="agent_source"),
-            env_file=requests.upload_of(env_file, field="env_file") if env_file else None,
             usage_limits=limits,
             is_low_priority=given.pop("priority") == "low",
+            **rest_sources.task(user, given, task_id),
+            **rest_sources.agent(user, given),
             **given,
         )
 

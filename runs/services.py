@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from runs import task_archives, uploads
+from runs.git_sources import GitOrigin
 from runs.manifest import BadManifest
 from runs.models import (
     AgentBranch,
@@ -25,13 +26,18 @@ from vivaria.queue import Job, ring
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewRun:
-    """What a person asks for. Sources are uploads; their form has been checked at the edge."""
+    """What a person asks for. Sources are uploads; their form has been checked at the edge.
+
+    Those with an origin were made here, of a repository's files.
+    """
 
     user: User
     task_id: str
     task_source: Upload
     agent_source: Upload
     env_file: Upload | None = None
+    task_origin: GitOrigin | None = None
+    agent_origin: GitOrigin | None = None
     task_version: str | None = None
     name: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +66,9 @@ def create_run(wanted: NewRun) -> Run:
         user=wanted.user,
         task_id=wanted.task_id,
         name=wanted.name,
+        task_branch=wanted.task_origin.branch if wanted.task_origin else None,
         metadata=wanted.metadata,
-        uploaded_agent_path=wanted.agent_source.handle,
+        **_agent_columns(wanted),
         uploaded_agent_name=wanted.agent_source.name,
         server_commit_id=config().vivaria_version or "unknown",
         batch=_batch(wanted),
@@ -97,14 +104,39 @@ def _environment(wanted: NewRun, run: Run) -> TaskEnvironment:
         container_name=container_name(run.pk),
         task_family_name=run.task_family_name,
         task_name=run.task_name,
-        uploaded_task_family_path=wanted.task_source.handle,
-        uploaded_env_file_path=wanted.env_file.handle if wanted.env_file else None,
+        **_family_columns(wanted),
         task_version=wanted.task_version,
         resources=_resources(wanted, run.task_name),
         user=wanted.user,
     )
     TaskEnvironmentUser.objects.create(user=wanted.user, environment=environment)
     return environment
+
+
+def _agent_columns(wanted: NewRun) -> dict[str, Any]:
+    origin = wanted.agent_origin
+    if origin is None:
+        return {"uploaded_agent_path": wanted.agent_source.handle}
+    return {
+        "agent_archive": wanted.agent_source.handle,
+        "agent_repo_name": origin.repo_name,
+        "agent_branch": origin.branch,
+        "agent_commit_id": origin.commit_id,
+    }
+
+
+def _family_columns(wanted: NewRun) -> dict[str, Any]:
+    family, env = wanted.task_source.handle, wanted.env_file.handle if wanted.env_file else None
+    origin = wanted.task_origin
+    if origin is None:
+        return {"uploaded_task_family_path": family, "uploaded_env_file_path": env}
+    return {
+        "family_archive": family,
+        "env_archive": env,
+        "repo_name": origin.repo_name,
+        "commit_id": origin.commit_id,
+        "is_main_ancestor": origin.is_main_ancestor,
+    }
 
 
 def _resources(wanted: NewRun, task_name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
-from runs import forks, requests, revivals, services, snapshots
+from runs import forks, git_sources, requests, revivals, services, snapshots
 from runs.forks import NewBranch
 from runs.models import AgentBranch, Pause, Run, Snapshot, Upload
 from runs.services import NewRun
@@ -131,10 +131,10 @@ def new_run(
     if environment is None:
         raise NotFound(f"Run {run_id} has no task environment.")
     trunk = AgentBranch.objects.get(run=parent, number=0)
-    env_file = environment.uploaded_env_file_path
+    env_file = environment.env_handle
     field = "run"
-    source = requests.upload_of(environment.uploaded_task_family_path or "", field=field)
-    agent = agent_source or requests.upload_of(parent.uploaded_agent_path or "", field=field)
+    source = requests.upload_of(environment.family_handle or "", field=field)
+    agent = agent_source or requests.upload_of(parent.agent_handle or "", field=field)
     return services.create_run(
         NewRun(
             user=user,
@@ -142,6 +142,8 @@ def new_run(
             task_source=source,
             agent_source=agent,
             env_file=requests.upload_of(env_file, field=field) if env_file else None,
+            task_origin=git_sources.origin_of_task(parent),
+            agent_origin=None if agent_source else git_sources.origin_of_agent(parent),
             task_version=environment.task_version,
             name=parent.name,
             metadata=parent.metadata,

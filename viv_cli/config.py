@@ -18,6 +18,8 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "uiUrl": None,
         "evalsToken": None,
         "authType": "evals_token",
+        "githubOrg": "poking-agents",
+        "tasksRepoSlug": "METR/mp4-tasks",
     }
 )
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -26,6 +28,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "uiUrl": "address of its pages, for links; default: what the server says",
         "evalsToken": "your API token",
         "authType": "evals_token or bearer",
+        "githubOrg": "organisation of the agents' repositories",
+        "tasksRepoSlug": "organisation/repository of task families",
     }
 )
 OVERRIDES: Final[Mapping[str, str]] = MappingProxyType(
@@ -42,6 +46,8 @@ class Config:
     ui_url: str | None
     evals_token: str | None
     auth_type: str
+    github_org: str
+    tasks_repo: str
 
 
 def path() -> Path:
@@ -72,6 +78,8 @@ def load() -> Config:
         ui_url=str(ui_url).rstrip("/") if ui_url else None,
         evals_token=found["evalsToken"],
         auth_type=auth_type,
+        github_org=str(found["githubOrg"]),
+        tasks_repo=str(found["tasksRepoSlug"]),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from viv_cli import config, working_copy
 from viv_cli.client import Server
 from viv_cli.errors import Failed
 from viv_cli.multipart import Body
@@ -20,32 +21,64 @@ MIB: Final = 1024 * 1024
 SAY_EVERY_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What a run is made from, on this machine."""
+    """What a run is made from: folders on this machine, or places in Git."""
 
-    task_family: Path
-    agent: Path
-    env_file: Path | None
+    task_family: Path | None
+    task_repo: str | None = None
+    task_ref: str | None = None
+    agent: Path | None
+    repo: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    working_copy: Path | None = None
+    env_file: Path | None = None
+
+
+@contextmanager
+def in_git(sources: Sources) -> Iterator[dict[str, str | None]]:
+    """Give the fields of a new run that name places in Git.
+
+    Raises:
+        BadUsage, Failed: the agent's working copy cannot be used (see `working_copy`).
+    """
+    settings = config.load()
+    fields: dict[str, str | None] = {}
+    if sources.task_family is None:
+        repo = sources.task_repo or settings.tasks_repo
+        fields = {"task_repo": repo, "task_ref": sources.task_ref}
+    if sources.agent is not None:
+        yield fields
+    elif sources.repo is not None:
+        agent = {"agent_branch": sources.branch, "agent_commit": sources.commit}
+        yield fields | {"agent_repo": sources.repo} | agent
+    else:
+        folder = sources.working_copy or Path()
+        with working_copy.on_remote(folder, org=settings.github_org) as place:
+            agent = {"agent_branch": place.branch, "agent_commit": place.commit}
+            yield fields | {"agent_repo": place.repo} | agent
 
 
 def send(server: Server, sources: Sources) -> dict[str, str]:
-    """Upload the sources; returns the fields of a new run that name them.
+    """Upload the folders; returns the fields of a new run that name them.
 
     Raises:
         Failed: one cannot be packed or is larger than the server takes.
     """
-    if sources.agent.is_dir() and not (sources.agent / "main.py").is_file():
+    agent = sources.agent
+    if agent is not None and agent.is_dir() and not (agent / "main.py").is_file():
         click.echo(
-            f"Warning: {sources.agent} has no main.py, so the agent cannot start. "
+            f"Warning: {agent} has no main.py, so the agent cannot start. "
             "--agent-path is the folder that holds main.py.",
             err=True,
         )
     limit_mb = int(server.whoami()["upload_max_mb"])
-    fields = {
-        "task_source": _send(server, sources.task_family, "task family", limit_mb=limit_mb),
-        "agent_source": _send(server, sources.agent, "agent", limit_mb=limit_mb),
-    }
+    fields = {}
+    if sources.task_family is not None:
+        fields["task_source"] = _send(server, sources.task_family, "task family", limit_mb=limit_mb)
+    if agent is not None:
+        fields["agent_source"] = _send(server, agent, "agent", limit_mb=limit_mb)
     if sources.env_file is not None:
         fields["env_file"] = _send_file(
             server,

@@ -189,6 +189,25 @@ class Config(BaseSettings):
     task_operation_timeout_minutes: float | None = Field(
         None, description="Time limit of each task method (install, start, score, …)."
     )
+    allow_git_operations: bool = Field(
+        default=True,
+        description="Take task families and agents from Git; else they must be uploaded.",
+    )
+    github_task_host: str = Field(
+        "https://github.com",
+        repr=False,
+        description="Prefix of the addresses of task repositories; `https://TOKEN@github.com` and "
+        "`git@github.com:` are such. It is never shown.",
+    )
+    github_agent_host: str = Field(
+        "https://github.com", repr=False, description="The same for repositories of agents."
+    )
+    github_agent_org: str = Field(
+        "poking-agents", description="Organisation of the agents' repositories."
+    )
+    vivaria_default_task_repo_name: str = Field(
+        "METR/mp4-tasks", description="Task repository where none is named."
+    )
     vivaria_upload_max_mb: int = Field(200, description="Largest upload, packed, in MiB.")
     vivaria_unpacked_max_mb: int = Field(2048, description="Largest upload, unpacked, in MiB.")
     vivaria_step_output_max_chars: int = Field(

@@ -119,7 +119,7 @@ def task_environment(run: Run, of_task: TaskEnvironment) -> dict[str, str]:
     branch = AgentBranch.objects.get(run_id=run.pk, number=0)
     return environment(
         said_of(of_task).required_environment_variables,
-        secrets_of_task=task_source.env_of(of_task.uploaded_env_file_path),
+        secrets_of_task=task_source.env_of(of_task.env_handle),
         ours={
             "ANTHROPIC_BASE_URL": f"{agent_process.api_url()}/anthropic",
             "OPENAI_API_BASE_URL": f"{agent_process.api_url()}/openai/v1",

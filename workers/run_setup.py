@@ -178,7 +178,9 @@ class _SetUp:
             image_name=agent_image,
             setup_data=said.as_stored(),
             task_version=environment.task_version
-            or found.version_of(environment.task_name, source_hash=family.tree.digest),
+            or found.version_of(
+                environment.task_name, source_hash=_source_hash(environment, family)
+            ),
         )
         Run.objects.filter(pk=run.pk).update(permissions=said.permissions)
         return Moved(S.STARTING_AGENT_CONTAINER, "the images are ready")
@@ -257,8 +259,8 @@ def family_source(environment: TaskEnvironment) -> FamilySource:
     try:
         return FamilySource(
             name=environment.task_family_name,
-            tree=task_source.tree_of(environment.uploaded_task_family_path or ""),
-            env=task_source.env_of(environment.uploaded_env_file_path),
+            tree=task_source.tree_of(environment.family_handle or ""),
+            env=task_source.env_of(environment.env_handle),
         )
     except BadArchive as error:
         raise task_fault(f"The task family cannot be used. {error}") from error
@@ -268,9 +270,16 @@ def family_source(environment: TaskEnvironment) -> FamilySource:
         raise request_fault(str(error)) from error
 
 
+def _source_hash(environment: TaskEnvironment, family: FamilySource) -> str | None:
+    """What tells a version from others of its name; nothing does for what is on the main branch."""
+    if environment.commit_id is None:
+        return family.tree.digest
+    return None if environment.is_main_ancestor else environment.commit_id[:7]
+
+
 def _agent_source(run: Run) -> SourceTree:
     try:
-        return task_source.tree_of(run.uploaded_agent_path or "")
+        return task_source.tree_of(run.agent_handle or "")
     except BadArchive as error:
         raise agent_fault(f"The agent cannot be used. {error}") from error
     except NotFound as error:

@@ -18,6 +18,9 @@ class TaskEnvironment(models.Model):
     uploaded_env_file_path = models.TextField(
         null=True, blank=True, db_column="uploadedEnvFilePath"
     )
+    # Of a family from Git: the uploads that were made of it. METR's columns are null then.
+    family_archive = models.TextField(null=True, blank=True, db_column="familyArchive")
+    env_archive = models.TextField(null=True, blank=True, db_column="envArchive")
     repo_name = models.TextField(null=True, blank=True, db_column="repoName")
     commit_id = models.TextField(null=True, blank=True, db_column="commitId")
     is_main_ancestor = models.BooleanField(null=True, blank=True, db_column="isMainAncestor")
@@ -56,6 +59,16 @@ class TaskEnvironment(models.Model):
 
     def __str__(self) -> str:
         return self.container_name
+
+    @property
+    def family_handle(self) -> str | None:
+        """The upload that the family is unpacked from."""
+        return self.family_archive or self.uploaded_task_family_path
+
+    @property
+    def env_handle(self) -> str | None:
+        """The upload that holds the task's secrets, if there are any."""
+        return self.env_archive or self.uploaded_env_file_path
 
 
 class TaskEnvironmentUser(models.Model):

@@ -41,6 +41,8 @@ class Run(Leased):
     agent_branch = models.TextField(null=True, blank=True, db_column="agentBranch")
     agent_commit_id = models.TextField(null=True, blank=True, db_column="agentCommitId")
     uploaded_agent_path = models.TextField(null=True, blank=True, db_column="uploadedAgentPath")
+    # Of an agent from Git: the upload that was made of it. METR's column is null then.
+    agent_archive = models.TextField(null=True, blank=True, db_column="agentArchive")
     # Of the upload, so that people can tell agents apart; `runs_v.agent` is null for uploads.
     uploaded_agent_name = models.CharField(
         max_length=100, blank=True, default="", db_column="uploadedAgentName"
@@ -141,6 +143,11 @@ class Run(Leased):
                 condition=models.Q(setup_state__in=SetupState.values),
             ),
         ]
+
+    @property
+    def agent_handle(self) -> str | None:
+        """The upload that the agent is unpacked from."""
+        return self.agent_archive or self.uploaded_agent_path
 
     def __str__(self) -> str:
         return f"run {self.pk} of {self.task_id}"

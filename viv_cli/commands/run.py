@@ -11,7 +11,7 @@ from viv_cli.client import Json, Server
 from viv_cli.commands.follow import follow_to_end
 from viv_cli.errors import BadUsage
 from viv_cli.output import print_json
-from viv_cli.sources import Sources, send
+from viv_cli.sources import Sources, in_git, send
 
 FOLDER: Final = click.Path(exists=True, file_okay=True, path_type=Path)
 LIMITS: Final = ("tokens", "actions", "total_seconds", "cost")
@@ -22,7 +22,14 @@ LIMITS: Final = ("tokens", "actions", "total_seconds", "cost")
 @click.option(
     "--task-family-path", type=FOLDER, help="Folder of the task family (or a packed .tar.gz)."
 )
+@click.option("--task-repo", help="Without it: the repository, as organisation/name.")
 @click.option("--agent-path", type=FOLDER, help="Folder of the agent, with main.py at its top.")
+@click.option("--repo", help="Without it: name of the agent's repository.")
+@click.option("--branch", help="Branch of --repo. Default: main.")
+@click.option("--commit", help="Commit on --branch. Default: its head.")
+@click.option(
+    "--path", type=FOLDER, help="Without those: the agent's working copy. Default: this folder."
+)
 @click.option(
     "--env-file-path",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -67,17 +74,19 @@ LIMITS: Final = ("tokens", "actions", "total_seconds", "cost")
 @click.option("--follow", "-f", "is_followed", is_flag=True, help="Show progress until it ends.")
 @options.as_json
 def run(task: str, *, as_json: bool, is_followed: bool, open_browser: bool, **given: Any) -> None:
-    """Start a run of an agent on TASK, which is FAMILY/NAME.
+    """Start a run of an agent on TASK, which is FAMILY/NAME, or FAMILY/NAME@BRANCH of Git.
 
     Prints the run's id and, on the next line, the address of its page.
 
     \b
     viv run count_odds/main --task-family-path count_odds --agent-path my_agent --follow
     """  # noqa: D301  click wants the control character
-    sources = _sources(task, given)
-    wanted = _wanted(task, given)
+    task_id, _, ref = task.partition("@")
+    sources = _sources(ref, given)
+    wanted = _wanted(task_id, given)
     server = Server(config.load())
-    started = server.create_run(wanted | send(server, sources))
+    with in_git(sources) as places:
+        started = server.create_run(wanted | places | send(server, sources))
     _announce(started, as_json=as_json)
     if open_browser:
         click.launch(_page(started))
@@ -85,15 +94,28 @@ def run(task: str, *, as_json: bool, is_followed: bool, open_browser: bool, **gi
         follow_to_end(server, int(started["id"]), stream=sys.stderr if as_json else sys.stdout)
 
 
-def _sources(task: str, given: Json) -> Sources:
-    if "@" in task:
-        raise BadUsage("Git operations are off, so TASK takes no @ref. Give --task-family-path.")
-    family, agent = given["task_family_path"], given["agent_path"]
-    if family is None:
-        raise BadUsage("Give --task-family-path: the folder that holds the task family's program.")
-    if agent is None:
-        raise BadUsage("Give --agent-path: the folder that holds the agent's main.py.")
-    return Sources(task_family=family, agent=agent, env_file=given["env_file_path"])
+def _sources(ref: str, given: Json) -> Sources:
+    sources = Sources(
+        task_family=given["task_family_path"],
+        task_repo=given["task_repo"],
+        task_ref=ref or None,
+        agent=given["agent_path"],
+        repo=given["repo"],
+        branch=given["branch"],
+        commit=given["commit"],
+        working_copy=given["path"],
+        env_file=given["env_file_path"],
+    )
+    if sources.task_family is not None and (ref or sources.task_repo):
+        raise BadUsage("--task-family-path uploads a folder, so TASK takes no @ref or --task-repo.")
+    in_repository = [name for name in ("repo", "branch", "commit", "path") if given[name]]
+    if sources.agent is not None and in_repository:
+        raise BadUsage(
+            f"--agent-path uploads a folder, so --{in_repository[0]} does not go with it."
+        )
+    if sources.repo is None and (sources.branch or sources.commit):
+        raise BadUsage("--branch and --commit need --repo.")
+    return sources
 
 
 def _wanted(task: str, given: Json) -> Json:

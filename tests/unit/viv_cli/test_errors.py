@@ -28,9 +28,9 @@ def run(*words: object) -> Result:
     ("words", "said"),
     [
         (["run"], "TASK"),
-        (["run", "x/y"], "--task-family-path"),
+        (["run", "x/y"], "--agent-path"),
         (["run", "x/y", "--task-family-path", "/nowhere"], "does not exist"),
-        (["run", "x/y@main", "--task-family-path", ".", "--agent-path", "."], "Git"),
+        (["run", "x/y@main", "--task-family-path", ".", "--agent-path", "."], "@ref"),
         (["run", "x/y", "--task-family-path", "."], "--agent-path"),
         (["run", "x/y", "--max-tokens", "many"], "many"),
         (["run", "x/y", "--task-family-path", ".", "--agent-path", ".", "--metadata", "{"], "JSON"),
