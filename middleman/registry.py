@@ -88,10 +88,7 @@ def route_of(name: str, row: Model | None) -> ModelRoute:
             ),
             row,
         )
-    if config().vivaria_middleman_type == "noop":
-        raise ModelSwitchedOff(
-            f"This server calls no models (VIVARIA_MIDDLEMAN_TYPE is noop), so not {name!r} either."
-        )
+    check_calls_models()
     provider, name_there = _provider_of(name, row)
     if not provider.is_enabled:
         raise ModelSwitchedOff(
@@ -113,6 +110,19 @@ def route_of(name: str, row: Model | None) -> ModelRoute:
         headers=provider.headers,
     )
     return _with_row(route, row)
+
+
+def check_calls_models() -> None:
+    """Return if this server asks providers at all.
+
+    Raises:
+        ModelSwitchedOff: it does not.
+    """
+    if config().vivaria_middleman_type == "noop":
+        raise ModelSwitchedOff(
+            "This server calls no models: VIVARIA_MIDDLEMAN_TYPE is noop. Set it to builtin or "
+            "remote, or use a builtin/ model."
+        )
 
 
 def is_builtin(name: str) -> bool:
