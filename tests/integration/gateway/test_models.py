@@ -12,16 +12,17 @@ __all__ = ["provider", "provider_server"]
 
 
 @pytest.mark.parametrize(
-    ("model", "tokens"), [("gpt-4o-mini", 3 + 3 + 3), ("claude-sonnet-4-5", 100)]
+    ("model", "tokens", "is_estimate"),
+    [("gpt-4o-mini", 3 + 3 + 1 + 3, True), ("claude-sonnet-4-5", 100, False)],
 )
 def test_a_prompts_tokens_are_counted(
-    agent: TestAgent, provider: ProviderServer, model: str, tokens: int
+    agent: TestAgent, provider: ProviderServer, model: str, tokens: int, *, is_estimate: bool
 ) -> None:
     request = {"settings": settings(model), "prompt": "Hello there"}
 
     answer = agent.post("countPromptTokens", {"genRequest": request})
 
-    assert answer.value == {"tokens": tokens}
+    assert answer.value == {"tokens": tokens, "isEstimate": is_estimate}
 
 
 def test_counting_needs_a_valid_request(agent: TestAgent, provider: ProviderServer) -> None:
