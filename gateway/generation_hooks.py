@@ -86,8 +86,9 @@ async def embeddings(call: Call, wanted: EmbeddingsInput) -> Json:
     model = wanted.model or embedding.DEFAULT_MODEL
     made = await embedding.embed(await line_to(call, model), parse(call.raw))
     await call.service(
-        spending.book,
+        spending.book_to_branch,
         run_id=call.agent.run_id,
+        number=call.agent.number,
         model=model,
         usage=made.usage,
         cost_usd=made.cost_usd,

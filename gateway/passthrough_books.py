@@ -74,8 +74,12 @@ class Books:
         cost = cost_usd(self.route, usage, datetime.now(UTC)) if usage.total else 0.0
         if (form := self.address.form) is None:
             if usage.total:
-                spending.book(
-                    run_id=self.place.run_id, model=self.route.name, usage=usage, cost_usd=cost
+                spending.book_to_branch(
+                    run_id=self.place.run_id,
+                    number=self.place.number,
+                    model=self.route.name,
+                    usage=usage,
+                    cost_usd=cost,
                 )
             return usage
         spending.finish(

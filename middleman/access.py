@@ -37,6 +37,21 @@ def admit(*, run_id: int, number: int, model: str) -> ModelRoute:
     return route
 
 
+def admit_rater(*, run_id: int, model: str) -> ModelRoute:
+    """Let a model rate what an agent may do, and find the way to it.
+
+    It does nothing itself, so it may be any model, also where a run is alone on the Internet.
+
+    Raises:
+        ModelNotFound, ModelSwitchedOff, ModelForbidden, NoKey: it is not to be called.
+        BudgetSpent: the user's or the batch's money is used up.
+    """
+    route = look_up(run_id=run_id, model=model)
+    check_budgets(run_id=run_id)
+    used_models.note(run_id=run_id, model=model)
+    return route
+
+
 def look_up(*, run_id: int, model: str) -> ModelRoute:
     """Find the way to a model for a call that costs nothing.
 

@@ -63,6 +63,17 @@ def finish(
 
 
 @transaction.atomic(savepoint=False)
+def book_to_branch(
+    *, run_id: int, number: int, model: str, usage: TokenUsage, cost_usd: float | None
+) -> None:
+    """Count a call that has no entry, such as embeddings: against the branch's limits, and paid."""
+    charge = Charge(tokens=usage.total, cost_usd=cost_usd or 0.0)
+    # Totals before spend, as `finish` locks them.
+    generations.charge_branch(run_id=run_id, number=number, charge=charge)
+    book(run_id=run_id, model=model, usage=usage, cost_usd=cost_usd)
+
+
+@transaction.atomic(savepoint=False)
 def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) -> None:
     """Add what a run's call used to the spend of its user and batch."""
     run = Run.objects.only("user_id", "batch_id").get(pk=run_id)
