@@ -14,7 +14,7 @@ from traces import limits
 from traces.contents import EntryType
 from traces.ingest import IndexTaken
 from traces.models import UNFINISHED, TraceEntry
-from traces.services import EntryPlace, write_entry
+from traces.services import EntryPlace
 from traces.statements import FREE, Charge
 from vivaria.live import Kind, tell
 from vivaria.wire import compact, storable
@@ -57,19 +57,6 @@ RETURNING t.tokens, t.actions, t."costUsd", b."usageLimits"::text, b.checkpoint 
 def begun(content: dict[str, Any]) -> dict[str, Any]:
     """Content of an entry whose model is about to be called; `content` holds the request."""
     return {"agentRequest": None, **content, "finalResult": None, "requestEditLog": []}
-
-
-@transaction.atomic
-def begin(*, place: EntryPlace, content: dict[str, Any]) -> bool:
-    """Write the entry of a call that is about to be made; False where it was written before.
-
-    `content` holds `agentRequest`, or `agentPassthroughRequest`.
-
-    Raises:
-        NotFound: there is no such branch.
-        IndexTaken: another entry has the index, or this one is finished.
-    """
-    return write_entry(place=place, kind=EntryType.GENERATION, content=begun(content))
 
 
 @transaction.atomic(savepoint=False)
