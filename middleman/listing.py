@@ -41,6 +41,11 @@ def permitted(*, run_id: int) -> list[Json]:
     return _listed(access.permitted_rows(User.objects.get(runs__pk=run_id)))
 
 
+def permitted_to(user: User) -> list[str]:
+    """Name the models that a person may call."""
+    return [info["name"] for info in _listed(access.permitted_rows(user))]
+
+
 def permitted_names(*, run_id: int | None) -> list[str]:
     """Name the models that a run's user may call; for nobody, those that everybody may."""
     if run_id is not None:

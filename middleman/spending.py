@@ -77,6 +77,14 @@ def book_to_branch(
 def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) -> None:
     """Add what a run's call used to the spend of its user and batch."""
     run = Run.objects.only("user_id", "batch_id").get(pk=run_id)
+    book_to(user_id=run.user_id, batch_id=run.batch_id, model=model, usage=usage, cost_usd=cost_usd)
+
+
+@transaction.atomic(savepoint=False)
+def book_to(
+    *, user_id: str, batch_id: str, model: str, usage: TokenUsage, cost_usd: float | None
+) -> None:
+    """Add what a call used to the spend of a user and a batch."""
     cost = cost_usd or 0.0
     with connection.cursor() as cursor:
         cursor.execute(
@@ -84,8 +92,8 @@ def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) 
             [
                 timezone.now().date(),
                 model,
-                run.user_id,
-                run.batch_id,
+                user_id,
+                batch_id,
                 usage.prompt,
                 usage.cache_read,
                 usage.cache_write,
@@ -95,5 +103,5 @@ def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) 
             ],
         )
         # Users before batches: in one order, so that two calls never wait for each other.
-        cursor.execute(_ADD_TO_USER, [run.user_id, cost])
-        cursor.execute(_ADD_TO_BATCH, [run.batch_id, cost])
+        cursor.execute(_ADD_TO_USER, [user_id, cost])
+        cursor.execute(_ADD_TO_BATCH, [batch_id, cost])

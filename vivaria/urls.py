@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("runs.web_urls")),
     path("", include("traces.web_urls")),
+    path("", include("middleman.web_urls")),
     # METR's routes are camelCase words at the root; no page of ours is.
     path("", include("runs.cli_routes")),
     path("", include("runs.cli_afterwards")),
