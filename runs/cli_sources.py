@@ -16,11 +16,20 @@ def task(user: User, wanted: SetupAndRunAgentInput, task_id: str) -> dict[str, A
         NotFound: the source has no such family.
         InvalidInput, GitFailed
     """
-    given = wanted.task_source or {"type": "gitRepo"}
+    return task_of(user, wanted.task_source or {"type": "gitRepo"}, task_id, ref=wanted.task_branch)
+
+
+def task_of(user: User, given: dict[str, Any], task_id: str, *, ref: str | None) -> dict[str, Any]:
+    """The same of a `TaskSource` alone, at `ref` where it names no commit.
+
+    Raises:
+        NotFound: the source has no such family.
+        InvalidInput, GitFailed
+    """
     try:
         match given.get("type"):
             case "gitRepo":
-                return _task_from_git(user, given, task_id, ref=wanted.task_branch)
+                return _task_from_git(user, given, task_id, ref=ref)
             case "upload" if isinstance(given.get("path"), str):
                 return _uploaded_task(given, task_id)
             case _:

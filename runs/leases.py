@@ -14,14 +14,14 @@ from django.db import DatabaseError, close_old_connections, connection, models, 
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from runs.models import AgentBranch, Rescoring, Run
+from runs.models import AgentBranch, Rescoring, Run, TaskEnvironment
 
 log = structlog.get_logger(__name__)
 
 EXPIRY: Final = timedelta(seconds=20)
 HEARTBEAT_S: Final = 5.0
 
-LeasedModel = type[Run] | type[AgentBranch] | type[Rescoring]
+LeasedModel = type[Run] | type[AgentBranch] | type[Rescoring] | type[TaskEnvironment]
 
 
 @dataclass(frozen=True, slots=True)

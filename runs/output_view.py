@@ -54,10 +54,18 @@ class OutputView:
 
 
 def output_view(
-    run_id: int, step: Step, *, after: int = 0, carried: str = "", attempt: int | None = None
+    run_id: int,
+    step: Step,
+    *,
+    number: int = 0,
+    after: int = 0,
+    carried: str = "",
+    attempt: int | None = None,
 ) -> OutputView:
     """What a step printed after piece `after` of attempt `attempt`, or of its latest attempt."""
-    output, chunks, is_cut = output_chunks(run_id, step, after=after, attempt=attempt)
+    output, chunks, is_cut = output_chunks(
+        run_id, step, number=number, after=after, attempt=attempt
+    )
     if output is None:
         return OutputView(
             lines=[], after=0, carried="", attempt=1, is_cut=False, is_open=False, note="", chars=0

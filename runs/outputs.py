@@ -38,6 +38,12 @@ def begin(*, run_id: int, step: Step, attempt: int = 1, number: int = 0) -> Step
     return output
 
 
+def begin_for_order(*, order_id: int, step: Step, attempt: int) -> StepOutput:
+    """The same for a step of what was asked of an environment without an agent."""
+    output, _ = StepOutput.objects.get_or_create(order_id=order_id, step=step, attempt=attempt)
+    return output
+
+
 @transaction.atomic
 def append(output: StepOutput, *, stream: OutputChunk.Stream, offset: int, text: str) -> bool:
     """Store a piece of output once; False where it was stored already or falls under the cap.
@@ -58,7 +64,7 @@ def append(output: StepOutput, *, stream: OutputChunk.Stream, offset: int, text:
         return False
     StepOutput.objects.filter(pk=output.pk).update(chars=F("chars") + len(chunk.text))
     _drop_the_middle(output.pk)
-    tell(output.run_id, Kind.OUTPUT, step=output.step)
+    _tell(output)
     return True
 
 
@@ -68,8 +74,9 @@ def end(output: StepOutput, *, exit_status: int | None, note: str = "") -> None:
     StepOutput.objects.filter(pk=output.pk).update(
         ended_at=now_ms(), exit_status=exit_status, note=note
     )
-    _show(output, exit_status=exit_status, note=note)
-    tell(output.run_id, Kind.OUTPUT, step=output.step)
+    if output.run_id is not None:
+        _show(output, output.run_id, exit_status=exit_status, note=note)
+    _tell(output)
 
 
 def text_of(output: StepOutput, stream: OutputChunk.Stream) -> str:
@@ -79,7 +86,13 @@ def text_of(output: StepOutput, stream: OutputChunk.Stream) -> str:
     )
 
 
-def _show(output: StepOutput, *, exit_status: int | None, note: str) -> None:
+def _tell(output: StepOutput) -> None:
+    # Whoever waits for an environment looks by itself.
+    if output.run_id is not None:
+        tell(output.run_id, Kind.OUTPUT, step=output.step)
+
+
+def _show(output: StepOutput, run_id: int, *, exit_status: int | None, note: str) -> None:
     result: dict[str, Any] = {
         "stdout": text_of(output, OutputChunk.Stream.STDOUT) or note,
         "stderr": text_of(output, OutputChunk.Stream.STDERR),
@@ -88,9 +101,9 @@ def _show(output: StepOutput, *, exit_status: int | None, note: str) -> None:
     }
     step = Step(output.step)
     if step in RUN_COLUMNS:
-        Run.objects.filter(pk=output.run_id).update(**{RUN_COLUMNS[step]: result})
+        Run.objects.filter(pk=run_id).update(**{RUN_COLUMNS[step]: result})
     else:
-        AgentBranch.objects.filter(run_id=output.run_id, number=output.branch_number).update(
+        AgentBranch.objects.filter(run_id=run_id, number=output.branch_number).update(
             **{BRANCH_COLUMNS[step]: result}
         )
 

@@ -57,9 +57,9 @@ class Room:
         self._gpus = Counter(gpu.model for gpu in gpus)
         self._free_gpus = Counter(gpu.model for gpu in gpus if gpu.held_by_id is None)
 
-    def use(self, needs: Needs) -> None:
-        """Count what a run holds already."""
-        self.used_runs += 1
+    def use(self, needs: Needs, *, is_run: bool = True) -> None:
+        """Count what a run holds already; an environment without an agent takes no run's place."""
+        self.used_runs += is_run
         self._used_cpus += self._at_most(needs.cpus, self._cpus)
         self._used_memory_gb += self._at_most(needs.memory_gb, self._memory_gb)
 
@@ -165,6 +165,9 @@ def rooms() -> list[Room]:
     for host, resources in busy():
         if host in found:
             found[host].use(Needs.of(resources))
+    for host, resources in without_agents():
+        if host in found:
+            found[host].use(Needs.of(resources), is_run=False)
     return list(found.values())
 
 
@@ -174,6 +177,14 @@ def busy() -> Iterable[tuple[str, dict[str, Any]]]:
     holds = Q(run__status__in=ACTIVE) | Q(Exists(alive))
     there = TaskEnvironment.objects.filter(host__isnull=False, destroyed_at__isnull=True)
     return there.filter(holds).values_list("host_id", "resources")
+
+
+def without_agents() -> Iterable[tuple[str, dict[str, Any]]]:
+    """Host and resources of each environment without an agent that is there or on its way."""
+    there = TaskEnvironment.objects.filter(
+        run__isnull=True, host__isnull=False, destroyed_at__isnull=True
+    )
+    return there.values_list("host_id", "resources")
 
 
 def choose(needs: Needs, among: Iterable[Room]) -> Room | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from runs.branch_views import BranchView, branch_views, branches_of, status_of
 from runs.looks import WHAT_TO_DO, Look, full_look_of
 from runs.meters import Meter, meters
 from runs.models import AgentBranch, OutputChunk, Pause, Run, StepOutput, Transition, Verdict
@@ -20,6 +21,8 @@ from vivaria.errors import NotFound
 
 # What a page shows of one step at once: the end, which is where the news is.
 OUTPUT_SHOWN: Final = 64_000
+# Steps that each branch has its own of.
+OF_A_BRANCH: Final = (Step.AGENT, Step.SCORE)
 DEFAULT_LIMITS: Final = MappingProxyType(
     {"tokens": 300_000, "actions": 1000, "total_seconds": 604_800, "cost": 100}
 )
@@ -75,6 +78,9 @@ class RunView:
     """All that a run's page shows beside the trace."""
 
     id: int
+    # The branch that is shown, and all that there are.
+    branch: int
+    branches: Sequence[BranchView]
     task_id: str
     name: str
     status: RunStatus
@@ -110,6 +116,16 @@ class RunView:
         return self.status in ENDED
 
     @property
+    def shown_branch(self) -> BranchView | None:
+        """The branch that is shown, where it is not the trunk."""
+        return next((each for each in self.branches if each.number == self.branch > 0), None)
+
+    @property
+    def of_branch(self) -> str:
+        """What the addresses of a branch's parts end with; nothing for the trunk."""
+        return f"?b={self.branch}" if self.branch else ""
+
+    @property
     def agent_has_started(self) -> bool:
         return self.started_at is not None
 
@@ -118,11 +134,11 @@ class RunView:
         return not self.is_over and not self.agent_has_started
 
 
-def run_view(run_id: int) -> RunView:
-    """Read a run for its page, in a fixed number of queries.
+def run_view(run_id: int, number: int = 0) -> RunView:
+    """Read a run for the page of one of its branches, in a fixed number of queries.
 
     Raises:
-        NotFound: there is no such run.
+        NotFound: there is no such run, or branch.
     """
     run = (
         Run.objects.filter(pk=run_id)
@@ -130,27 +146,22 @@ def run_view(run_id: int) -> RunView:
         .defer(*(name for name in _heavy_columns()))
         .first()
     )
-    trunk = (
-        AgentBranch.objects.filter(run_id=run_id, number=0)
-        .select_related("totals")
-        .defer("agent_command_result", "score_command_result", "agent_starting_state")
-        .first()
-    )
-    if run is None or trunk is None:
+    branches = branches_of(run_id)
+    if run is None or 0 not in branches:
         raise NotFound(f"There is no run {run_id}.")
-    pauses = list(Pause.objects.filter(run_id=run_id, branch_number=0))
-    verdict = Verdict.objects.filter(branch=trunk).order_by("-id").first()
-    return _view(run, trunk, pauses, verdict)
+    if number not in branches:
+        raise NotFound(f"Run {run_id} has no branch {number}.")
+    return _view(run, branches, number)
 
 
 def output_chunks(
-    run_id: int, step: Step, *, after: int = 0, attempt: int | None = None
+    run_id: int, step: Step, *, number: int = 0, after: int = 0, attempt: int | None = None
 ) -> tuple[StepOutput | None, list[OutputChunk], bool]:
     """A step's newest pieces of output after piece `after`, and whether older ones are left out.
 
     Only the end is given where there is more than a page shows at once.
     """
-    outputs = StepOutput.objects.filter(run_id=run_id, step=step, branch_number=0)
+    outputs = StepOutput.objects.filter(run_id=run_id, step=step, branch_number=number)
     if attempt is not None:
         outputs = outputs.filter(attempt=attempt)
     output = outputs.order_by("-attempt").first()
@@ -167,14 +178,14 @@ def output_chunks(
     return output, kept[::-1], is_cut
 
 
-def whole_output(run_id: int, step: Step) -> str:
+def whole_output(run_id: int, step: Step, number: int = 0) -> str:
     """All that is kept of a step's output, both streams in the order in which they came.
 
     Raises:
         NotFound: the step has not come.
     """
     output = (
-        StepOutput.objects.filter(run_id=run_id, step=step, branch_number=0)
+        StepOutput.objects.filter(run_id=run_id, step=step, branch_number=number)
         .order_by("-attempt")
         .first()
     )
@@ -187,53 +198,64 @@ def _heavy_columns() -> list[str]:
     return [field.name for field in Run._meta.fields if field.name.endswith("_command_result")]
 
 
-def _view(
-    run: Run, trunk: AgentBranch, pauses: Sequence[Pause], verdict: Verdict | None
-) -> RunView:
-    environment = run.task_environment
-    seconds = None if trunk.started_at is None else seconds_of(trunk, pauses)
-    submission = trunk.submission if trunk.submission is not None else trunk.pending_submission
+def _view(run: Run, branches: Mapping[int, AgentBranch], number: int) -> RunView:
+    branch, trunk, environment = branches[number], branches[0], run.task_environment
+    every_pause = list(Pause.objects.filter(run_id=run.pk))
+    pauses = [pause for pause in every_pause if pause.branch_number == number]
+    seconds = None if branch.started_at is None else seconds_of(branch, pauses)
+    pause = next((pause for pause in pauses if pause.end is None), None)
+    status = status_of(run, branch, is_paused=pause is not None)
     return RunView(
         id=run.pk,
+        branch=number,
+        branches=branch_views(run, list(branches.values()), every_pause),
         task_id=run.task_id,
         name=run.name or "",
-        status=RunStatus(run.status),
-        look=_look(run, trunk, pauses),
-        status_reason=run.status_reason,
-        is_invalid=trunk.is_invalid,
-        score=trunk.score,
-        submission=submission,
-        verdict=verdict.detail if verdict else "",
-        error=_error(trunk),
+        status=status,
+        look=_look(run, branch, status, pause),
+        status_reason="" if number else run.status_reason,
+        is_invalid=branch.is_invalid,
+        score=branch.score,
+        submission=_submission(branch),
+        verdict=_verdict(branch),
+        error=_error(branch),
         agent=agent_name(vars(run)),
         batch=run.batch_id,
         host=(environment.host_id if environment else None) or "",
         username=run.user.username,
         task_version=(environment.task_version if environment else None) or "",
         created_at=run.created_at,
-        started_at=trunk.started_at,
-        completed_at=trunk.completed_at,
+        started_at=branch.started_at,
+        completed_at=branch.completed_at,
         worked_seconds=seconds,
-        meters=meters(trunk, seconds or 0.0),
-        steps=_steps(run.pk),
+        meters=meters(branch, seconds or 0.0),
+        steps=_steps(run.pk, number),
         history=list(run.transitions.order_by("id")),
         command=_command(run, trunk),
-        settings=_settings(run, trunk),
+        settings=_settings(run, branch),
         notes=run.notes or "",
-        entries=trunk.totals.entries,
-        asks_people=trunk.is_interactive,
-        pause=next((pause for pause in pauses if pause.end is None), None),
-        scores=score_log(trunk, trunk, pauses),
+        entries=branch.totals.entries,
+        asks_people=branch.is_interactive,
+        pause=pause,
+        scores=score_log(branch, trunk, pauses),
     )
 
 
-def _look(run: Run, trunk: AgentBranch, pauses: Sequence[Pause]) -> Look:
-    reason = next((pause.reason for pause in pauses if pause.end is None), None)
+def _submission(branch: AgentBranch) -> str | None:
+    return branch.submission if branch.submission is not None else branch.pending_submission
+
+
+def _verdict(branch: AgentBranch) -> str:
+    verdict = Verdict.objects.filter(branch=branch).order_by("-id").first()
+    return verdict.detail if verdict else ""
+
+
+def _look(run: Run, branch: AgentBranch, status: RunStatus, pause: Pause | None) -> Look:
     return full_look_of(
-        RunStatus(run.status),
-        PauseReason(reason) if reason else None,
-        failure_class=trunk.failure_class,
-        reason=run.status_reason,
+        status,
+        PauseReason(pause.reason) if pause else None,
+        failure_class=branch.failure_class,
+        reason=run.status_reason if branch.number == 0 else "",
     )
 
 
@@ -252,11 +274,14 @@ def _error(trunk: AgentBranch) -> FatalError | None:
     )
 
 
-def _steps(run_id: int) -> list[StepView]:
+def _steps(run_id: int, number: int) -> list[StepView]:
     """Every step in its order, each at its latest attempt."""
     latest: dict[str, StepOutput] = {}
-    for output in StepOutput.objects.filter(run_id=run_id, branch_number=0).order_by("attempt"):
-        latest[output.step] = output
+    outputs = StepOutput.objects.filter(run_id=run_id, branch_number__in={0, number})
+    # The set-up is the run's; what a fork did itself comes before what its trunk did.
+    for output in outputs.order_by("branch_number", "attempt"):
+        if output.branch_number == number or output.step not in OF_A_BRANCH:
+            latest[output.step] = output
     return [_step(step, latest.get(step)) for step in Step]
 
 

@@ -104,9 +104,9 @@ def _environment(wanted: NewRun, run: Run) -> TaskEnvironment:
         container_name=container_name(run.pk),
         task_family_name=run.task_family_name,
         task_name=run.task_name,
-        **_family_columns(wanted),
+        **family_columns(wanted.task_source, wanted.env_file, wanted.task_origin),
         task_version=wanted.task_version,
-        resources=_resources(wanted, run.task_name),
+        resources=resources_of(wanted.task_source, run.task_name),
         user=wanted.user,
     )
     TaskEnvironmentUser.objects.create(user=wanted.user, environment=environment)
@@ -125,9 +125,11 @@ def _agent_columns(wanted: NewRun) -> dict[str, Any]:
     }
 
 
-def _family_columns(wanted: NewRun) -> dict[str, Any]:
-    family, env = wanted.task_source.handle, wanted.env_file.handle if wanted.env_file else None
-    origin = wanted.task_origin
+def family_columns(
+    task_source: Upload, env_file: Upload | None, origin: GitOrigin | None
+) -> dict[str, Any]:
+    """What an environment's row says of where its task comes from."""
+    family, env = task_source.handle, env_file.handle if env_file else None
     if origin is None:
         return {"uploaded_task_family_path": family, "uploaded_env_file_path": env}
     return {
@@ -139,9 +141,9 @@ def _family_columns(wanted: NewRun) -> dict[str, Any]:
     }
 
 
-def _resources(wanted: NewRun, task_name: str) -> dict[str, Any]:
+def resources_of(task_source: Upload, task_name: str) -> dict[str, Any]:
     """What the task asks of a host; nothing where set-up will find its source at fault."""
-    path = uploads.path_of(wanted.task_source)
+    path = uploads.path_of(task_source)
     try:
         asked = task_archives.manifest_in(path).task(task_name).resources
     except BadManifest:

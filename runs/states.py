@@ -101,8 +101,10 @@ SETUP_MOVES: Final[Mapping[SetupState, frozenset[SetupState]]] = MappingProxyTyp
     {
         S.NOT_STARTED: frozenset({S.BUILDING_IMAGES, S.FAILED}),
         # Back to NOT_STARTED: its host fell silent, so it waits for a place once more.
-        S.BUILDING_IMAGES: frozenset({S.STARTING_AGENT_CONTAINER, S.NOT_STARTED, S.FAILED}),
-        # Back to BUILDING_IMAGES: a fault of ours, tried again from the first step.
+        # To BUILDING_IMAGES, here and below: a fault of ours, tried again from the first step.
+        S.BUILDING_IMAGES: frozenset(
+            {S.STARTING_AGENT_CONTAINER, S.BUILDING_IMAGES, S.NOT_STARTED, S.FAILED}
+        ),
         S.STARTING_AGENT_CONTAINER: frozenset(
             {S.STARTING_AGENT_PROCESS, S.BUILDING_IMAGES, S.NOT_STARTED, S.FAILED}
         ),

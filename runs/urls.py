@@ -4,6 +4,7 @@ from django.urls import path
 
 from runs import api, sql_api
 from runs import api_afterwards as afterwards
+from runs import environment_api as environments
 
 urlpatterns = [
     path("runs/", api.RunList.as_view(), name="run-list"),
@@ -50,6 +51,32 @@ urlpatterns = [
         name="run-branch-edits",
     ),
     path("runs/<int:run_id>/outputs/", api.OutputList.as_view(), name="run-outputs"),
+    path("environments/", environments.EnvironmentList.as_view(), name="environment-list"),
+    path(
+        "environments/<str:name>/",
+        environments.EnvironmentDetail.as_view(),
+        name="environment-detail",
+    ),
+    path(
+        "environments/<str:name>/stop/",
+        environments.EnvironmentStop.as_view(),
+        name="environment-stop",
+    ),
+    path(
+        "environments/<str:name>/restart/",
+        environments.EnvironmentRestart.as_view(),
+        name="environment-restart",
+    ),
+    path(
+        "environments/<str:name>/destroy/",
+        environments.EnvironmentDestroy.as_view(),
+        name="environment-destroy",
+    ),
+    path(
+        "environments/<str:name>/users/",
+        environments.EnvironmentUsers.as_view(),
+        name="environment-users",
+    ),
     path("hosts/", api.HostList.as_view(), name="host-list"),
     path("hosts/<slug:name>/", api.HostDetail.as_view(), name="host-detail"),
     path("hosts/<slug:name>/drain/", api.HostDrain.as_view(), name="host-drain"),

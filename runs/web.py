@@ -17,7 +17,7 @@ from runs.looks import Look, look_of
 from runs.models import Run
 from runs.output_view import output_view
 from runs.permissions import check_may_kill
-from runs.run_selectors import run_view, whole_output
+from runs.run_selectors import OF_A_BRANCH, run_view, whole_output
 from runs.selectors import RunFilter, RunRow, StatusCount
 from runs.states import ACTIVE, WAITING, RunStatus, Step
 from vivaria import words
@@ -140,7 +140,7 @@ def old_run_link(request: HttpRequest) -> HttpResponse:
 @require_GET
 def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """Serve one run's page."""
-    view = run_view(run_id)
+    view = run_view(run_id, _number(request, "b") or 0)
     context = {"page": "run", "run": view, "live_url": stream_url(request, run_id=run_id)}
     return render(request, "runs/detail.html", context)
 
@@ -149,10 +149,10 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_GET
 def run_changes(request: HttpRequest, run_id: int) -> JsonResponse:
     """Answer a run page that is open with its parts as they are now."""
-    context = {"run": run_view(run_id)}
+    context = {"run": run_view(run_id, _number(request, "b") or 0)}
     parts = (
         *("head", "facts", "waits", "usage", "notice", "result", "scores", "notes", "history"),
-        *("setup", "tabs"),
+        *("setup", "tabs", "branches"),
     )
     return JsonResponse(
         {
@@ -173,14 +173,17 @@ def step_output(request: HttpRequest, run_id: int, step: str) -> HttpResponse:
     """What a step printed: the new lines after `after`, or with `all` the whole as a file."""
     if step not in Step.values:
         raise NotFound(f"There is no step {step[:40]!r}.")
+    # Only what an agent or its score printed is a branch's own.
+    number = (_number(request, "b") or 0) if step in OF_A_BRANCH else 0
     if "all" in request.GET:
-        whole = whole_output(run_id, Step(step))
+        whole = whole_output(run_id, Step(step), number)
         response = HttpResponse(whole, content_type="text/plain; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="run-{run_id}-{step}.txt"'
         return response
     view = output_view(
         run_id,
         Step(step),
+        number=number,
         after=_number(request, "after") or 0,
         carried=request.GET.get("carried", "")[:200],
         attempt=_number(request, "attempt"),

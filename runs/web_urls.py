@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import sql_web, web
+from runs import environment_web, sql_web, web
 
 urlpatterns = [
     path("", web.runs_list, name="runs"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("run/<int:run_id>/changes", web.run_changes, name="run-changes"),
     path("run/<int:run_id>/output/<str:step>", web.step_output, name="step-output"),
     path("run/<int:run_id>/kill", web.kill_run, name="kill-run"),
+    path("environments/", environment_web.environments_list, name="environments"),
+    path("environments/<str:name>/<str:action>", environment_web.change, name="environment-change"),
     path("sql/", sql_web.console, name="sql"),
     path("sql/run", sql_web.run_query, name="sql-run"),
     path("sql/download", sql_web.download, name="sql-download"),

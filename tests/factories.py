@@ -169,6 +169,25 @@ def make_branch(run: Run, *, number: int = 0, **fields: Any) -> AgentBranch:
     return made
 
 
+def make_agentless_environment(
+    user: User, *, host: Host | None = None, is_running: bool = True, **fields: Any
+) -> TaskEnvironment:
+    """An environment without an agent that has started, `user`'s."""
+    fields.setdefault(
+        "container_name", f"task-environment--count_odds--main--{secrets.token_hex(4)}--0123456789"
+    )
+    environment = TaskEnvironment.objects.create(
+        task_family_name="count_odds",
+        task_name="main",
+        user=user,
+        host=host or make_host("local"),
+        is_container_running=is_running,
+        **fields,
+    )
+    TaskEnvironmentUser.objects.create(user=user, environment=environment)
+    return environment
+
+
 def make_environment(*, user: User, run: Run, host: Host | None = None) -> TaskEnvironment:
     environment = TaskEnvironment.objects.create(
         container_name=container_name(run.pk),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from traces.conversation import Message, call_text, conversation
+from traces.diffs import is_diff
 from traces.images import is_image
 from traces.kinds import Kind, kind_of
 from traces.models import TraceEntry
@@ -16,6 +18,9 @@ from vivaria import words
 # What one block shows; the whole is a click away, as a file.
 BLOCK_CHARS: Final = 64_000
 ITEMS_SHOWN: Final = 200
+FOLDED_FROM: Final = 3
+# Fields of a provider's request that the conversation shows.
+SAID_ABOVE: Final = frozenset({"messages", "input", "system", "instructions"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,8 @@ class Section:
     blocks: list[Block]
     is_folded: bool = False
     role: str = ""
+    # What stands in it, where it only holds others.
+    inner: list["Section"] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +93,8 @@ def detail_of(entry: TraceEntry, *, start: int) -> Detail:
 def _block(text: str, look: str = "code") -> Block:
     more = len(text) - BLOCK_CHARS
     words_more = f"{words.size(more)} more, save the entry to read it" if more > 0 else ""
+    if look != "bad" and is_diff(text):
+        look = "diff"
     return Block(text=text[:BLOCK_CHARS], look=look, more=words_more)
 
 
@@ -149,17 +158,16 @@ def _generation(content: dict[str, Any]) -> Parts:
     settings = request.get("settings")
     sections = _section("Error", result.get("error"), "bad")
     sections += _section("Notes", "\n".join(map(words.as_text, _notes(result))))
+    sections += _messages(content)
     for number, output in enumerate(result.get("outputs") or [], start=1):
-        several = len(result["outputs"]) > 1
-        title = f"Completion {number}" if several else "Completion"
-        sections += _section("Reasoning", output.get("reasoning_completion"), is_folded=True)
-        sections += _section(title, output.get("completion"), role="assistant")
-        sections += _section("Calls", output.get("function_call"), "code")
-    sections += _messages(request.get("messages"))
+        sections += _completion(output, number if len(result["outputs"]) > 1 else 0)
     sections += _section("Prompt", request.get("prompt"), is_folded=True)
     sections += _section("Template", request.get("template"), is_folded=True)
     sections += _section("Settings", settings, is_folded=True)
-    sections += _section("Request", content.get("agentPassthroughRequest"), is_folded=True)
+    passed_on = content.get("agentPassthroughRequest")
+    if isinstance(passed_on, dict):
+        rest = {key: each for key, each in passed_on.items() if key not in SAID_ABOVE}
+        sections += _section("Settings", rest, is_folded=True)
     model_of = settings or content.get("agentPassthroughRequest") or {}
     return Parts(sections=sections, facts=_generation_facts(result, model_of))
 
@@ -169,20 +177,44 @@ def _notes(result: dict[str, Any]) -> list[Any]:
     return notes if isinstance(notes, list) else []
 
 
-def _messages(messages: Any) -> list[Section]:
-    if not isinstance(messages, list):
-        return []
-    return [
-        section
-        for message in messages[:ITEMS_SHOWN]
-        if isinstance(message, dict)
-        for section in _section(
-            words.as_text(message.get("role"))[:40],
-            message.get("content"),
-            is_folded=True,
-            role=words.as_text(message.get("role"))[:40],
-        )
-    ]
+def _completion(output: dict[str, Any], number: int) -> list[Section]:
+    """What a model answered, in the order in which it came to it."""
+    title = f"Completion {number}" if number else "Assistant"
+    sections = _section("Reasoning", output.get("reasoning_completion"), is_folded=True)
+    sections += _section(title, output.get("completion"), role="assistant")
+    call = output.get("function_call")
+    if isinstance(call, dict) and "name" in call:
+        text = call_text(call.get("arguments"))
+        name = words.as_text(call["name"])[:80]
+        sections += [Section(title=f"Calls {name}", blocks=[_block(text)], role="assistant")]
+    elif call:
+        sections += _section("Calls", call, "code", role="assistant")
+    return sections
+
+
+def _messages(content: dict[str, Any]) -> list[Section]:
+    """The conversation: the last message to read, those before it folded together."""
+    sections, pictures = [], 0
+    for message in conversation(content):
+        blocks = []
+        for part in message.parts:
+            if part.image_url is None:
+                blocks.append(_block(part.text, "code" if part.is_code else "prose"))
+            else:
+                blocks.append(Block(image=pictures))
+                pictures += 1
+        sections.append(Section(title=_title(message), blocks=blocks, role=message.role or "other"))
+    if len(sections) < FOLDED_FROM:
+        return sections
+    title = words.plural(len(sections) - 1, "earlier message", "earlier messages")
+    return [Section(title=title, blocks=[], is_folded=True, inner=sections[:-1]), sections[-1]]
+
+
+def _title(message: Message) -> str:
+    called = {"call": "Calls", "tool": "Answer of"}.get(message.role)
+    if called is None:
+        return message.role.capitalize() or "Message"
+    return f"{called} {message.about or 'a tool'}"
 
 
 def _generation_facts(result: dict[str, Any], settings: dict[str, Any]) -> list[Fact]:

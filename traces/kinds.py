@@ -1,9 +1,10 @@
 """How each kind of trace entry looks: icon, label, hue, and the group that the page filters by."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,23 @@ _KINDS: Final = (
     Kind("burnTokens", "flame", "Tokens burned", "quiet", "settings"),
     Kind("frameStart", "chevron-down", "Frame", "quiet", "", 29),
     Kind("frameEnd", "chevron-down", "Frame end", "quiet", "", 0),
+    # No kind of the contract: errors by which a provider asked to wait.
+    Kind("rateLimit", "rotate-ccw", "Rate limit", "quiet", "errors"),
 )
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in _KINDS})
+RATE_LIMIT: Final = "rate.?limit"
 UNKNOWN: Final = Kind("unknown", "scroll-text", "Entry", "quiet", "logs")
 # The numbers that the index of a trace uses for the kinds.
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {kind.name: number for number, kind in enumerate(_KINDS)}
 )
+
+
+def is_rate_limit(content: dict[str, Any] | None) -> bool:
+    """Whether an entry is an error that only asked to wait (`RATE_LIMIT` for Postgres)."""
+    if content is None or content.get("type") != "error":
+        return False
+    return re.search(RATE_LIMIT, str(content.get("detail")), re.IGNORECASE) is not None
 
 
 def kind_of(name: str | None) -> Kind:

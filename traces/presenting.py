@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from traces.conversation import call_text
+from traces.diffs import is_diff
 from traces.images import is_image
-from traces.kinds import Kind, kind_of
+from traces.kinds import Kind, is_rate_limit, kind_of
 from traces.selectors import EntryText
 from traces.tints import tint_of
 from vivaria import words
@@ -82,7 +84,7 @@ def row_of(entry: EntryText, *, start: int) -> Row:
         index=entry.index,
         called_at=entry.called_at,
         seconds=(entry.called_at - start) / 1000,
-        kind=kind_of(entry.type),
+        kind=kind_of("rateLimit" if is_rate_limit(entry.content) else entry.type),
         shown=shown,
     )
 
@@ -97,7 +99,7 @@ def cut(text: str, lines: int, *, look: str = "code", chars: int = ITEM_CHARS) -
         head = head[:chars]
     elif len(all_lines) > lines:
         more = words.plural(len(all_lines) - lines, "more line", "more lines")
-    return Block(text=head, look=look, more=more)
+    return Block(text=head, look="diff" if look == "code" and is_diff(text) else look, more=more)
 
 
 def _said(text: str, lines: int, *, look: str = "code", **about: Any) -> Shown:
@@ -178,8 +180,18 @@ def _generation(content: dict[str, Any]) -> Shown:
         return Shown(words=model, blocks=[cut(words.as_text(result["error"]), 4, look="bad")])
     outputs = result.get("outputs") or []
     several = f", {len(outputs)} completions" if len(outputs) > 1 else ""
-    blocks = [cut(words.as_text(outputs[0].get("completion")), 3, look="prose")] if outputs else []
+    blocks = _answer(outputs[0]) if outputs else []
     return Shown(words=model + several, meta=_generation_meta(result), blocks=blocks)
+
+
+def _answer(output: dict[str, Any]) -> list[Block]:
+    """What a model said, and the tool that it calls."""
+    said, call = words.as_text(output.get("completion")), output.get("function_call")
+    blocks = [cut(said, 3, look="prose")] if said.strip() else []
+    if isinstance(call, dict) and call.get("name"):
+        name = words.as_text(call["name"])[:40]
+        blocks.append(cut(f"{name} {call_text(call.get('arguments'))}", 4))
+    return blocks
 
 
 def _generation_meta(result: dict[str, Any]) -> str:
@@ -258,6 +270,8 @@ def _submission(content: dict[str, Any]) -> Shown:
 def _error(content: dict[str, Any]) -> Shown:
     source = words.as_text(content.get("from"))
     detail = words.as_text(content.get("detail")) or "no detail"
+    if is_rate_limit(content):
+        return Shown(words=detail[:WORDS_CHARS])
     return Shown(label=ERROR_IN.get(source, "Error"), blocks=[cut(detail, 6, look="bad")])
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Min
 
-from runs.models import AgentBranch
-from traces.kinds import NUMBERS
+from traces.kinds import NUMBERS, RATE_LIMIT
+from traces.lines import LINE_SQL, Line
 from traces.models import TraceEntry
 from vivaria.clock import now_ms
 from vivaria.errors import NotFound
@@ -27,28 +26,26 @@ FOUND_AT_MOST: Final = 5_000
 SETTLES_WITHIN_MS: Final = 2_000
 
 # Postgres writes the JSON: 50,000 rows never become Python objects.
-INDEX_SQL: Final = """
-WITH start AS (
-    SELECT coalesce(min("calledAt"), 0) AS at FROM trace_entries_t
-    WHERE "runId" = %(run)s AND "agentBranchNumber" = %(branch)s
-), entry AS (
-    SELECT index, seq, "modifiedAt", "calledAt" - start.at AS at,
-           coalesce(array_position(%(kinds)s::text[], type) - 1, -1) AS kind
-    FROM trace_entries_t, start
-    WHERE "runId" = %(run)s AND "agentBranchNumber" = %(branch)s AND seq > %(since)s
-    ORDER BY "calledAt", id
+INDEX_SQL: Final = f"""
+WITH entry AS (
+    SELECT index, seq, "modifiedAt", "calledAt" - line.start AS at,
+           coalesce(array_position(%(kinds)s::text[], CASE
+               WHEN type = 'error' AND content->>'detail' ~* %(rate_limit)s THEN 'rateLimit'
+               ELSE type END) - 1, -1) AS kind
+    FROM {LINE_SQL}
+    WHERE seq > %(since)s
+    ORDER BY at, id
 )
-SELECT (SELECT at FROM start)::text,
-       coalesce(json_agg(index), '[]')::text,
+SELECT coalesce(json_agg(index), '[]')::text,
        coalesce(json_agg(kind), '[]')::text,
        coalesce(json_agg(at), '[]')::text,
        coalesce(json_agg(seq), '[]')::text,
        coalesce(max(seq) FILTER (WHERE "modifiedAt" < %(settled)s), %(since)s)::text
 FROM entry
-"""
+"""  # noqa: S608  only constants of ours
 
 ROWS_SQL: Final = """
-SELECT index, "calledAt", type, octet_length(text), is_large,
+SELECT index, "agentBranchNumber", "calledAt", type, octet_length(text),
        CASE WHEN is_large THEN NULL ELSE content END::text, left(text, %(preview)s)
 FROM (
     SELECT *, pg_column_size(content) > %(packed)s OR octet_length(text) > %(large)s AS is_large
@@ -61,14 +58,14 @@ FROM (
 
 # Only what entries say counts, not the keys and kinds of their JSON; the first, coarse filter
 # spares most entries the second one.
-FIND_SQL: Final = """
+FIND_SQL: Final = f"""
 WITH near AS MATERIALIZED (
-    SELECT index, "calledAt", id, content FROM trace_entries_t
-    WHERE "runId" = %(run)s AND "agentBranchNumber" = %(branch)s AND content::text ILIKE %(like)s
+    SELECT index, "calledAt" - line.start AS at, id, content FROM {LINE_SQL}
+    WHERE content::text ILIKE %(like)s
 )
 SELECT index FROM near WHERE content @? %(path)s::jsonpath
-ORDER BY "calledAt", id LIMIT %(limit)s
-"""
+ORDER BY at, id LIMIT %(limit)s
+"""  # noqa: S608  only constants of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +73,7 @@ class EntryText:
     """An entry as a row needs it; `content` is None where it is too long for one."""
 
     index: int
+    branch: int = 0
     called_at: int
     type: str
     size: int
@@ -83,8 +81,8 @@ class EntryText:
     preview: str
 
 
-def index_json(run_id: int, *, branch: int = 0, since: int | None = None) -> str:
-    """The index of a branch's trace as JSON, columns instead of rows; all, or what changed.
+def index_json(run_id: int, line: Line, *, since: int | None = None) -> str:
+    """The index of a line's trace as JSON, columns instead of rows; all, or what changed.
 
     `seq` is what to ask with as `since` the next time. Entries that were stored in the last two
     seconds come again then, so the reader keeps those that it knows.
@@ -93,17 +91,18 @@ def index_json(run_id: int, *, branch: int = 0, since: int | None = None) -> str
         cursor.execute(
             INDEX_SQL,
             {
+                **line.columns(),
                 "run": run_id,
-                "branch": branch,
                 "since": since or 0,
                 "kinds": list(NUMBERS),
+                "rate_limit": RATE_LIMIT,
                 "settled": now_ms() - SETTLES_WITHIN_MS,
             },
         )
-        start, index, kind, at, seqs, seq = cursor.fetchone()
+        index, kind, at, seqs, seq = cursor.fetchone()
     # Also where all is so new that `since` is 0: only by them a page sees that an entry changed.
     of_each = "" if since is None else f'"seqs":{seqs},'
-    return f'{{"start":{start},"index":{index},"kind":{kind},"at":{at},{of_each}"seq":{seq}}}'
+    return f'{{"start":{line.start},"index":{index},"kind":{kind},"at":{at},{of_each}"seq":{seq}}}'
 
 
 def entries(run_id: int, indexes: Sequence[int]) -> list[EntryText]:
@@ -135,8 +134,8 @@ def entry(run_id: int, index: int) -> TraceEntry:
     return found
 
 
-def find(run_id: int, text: str, *, branch: int = 0) -> list[int]:
-    """Indexes of the entries that say `text` somewhere, in the order of the trace."""
+def find(run_id: int, text: str, line: Line) -> list[int]:
+    """Indexes of the entries of a line that say `text` somewhere, in the order of the trace."""
     if not text:
         return []
     quoted = json.dumps(text, ensure_ascii=False)
@@ -146,8 +145,8 @@ def find(run_id: int, text: str, *, branch: int = 0) -> list[int]:
         cursor.execute(
             FIND_SQL,
             {
+                **line.columns(),
                 "run": run_id,
-                "branch": branch,
                 "like": f"%{like}%",
                 "path": path,
                 "limit": FOUND_AT_MOST,
@@ -156,25 +155,11 @@ def find(run_id: int, text: str, *, branch: int = 0) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def start_of(run_id: int, *, branch: int = 0) -> int:
-    """When a branch's clock began: its agent's start, or its first entry.
-
-    Raises:
-        NotFound: there is no such branch.
-    """
-    found = AgentBranch.objects.filter(run_id=run_id, number=branch).first()
-    if found is None:
-        raise NotFound(f"Run {run_id} has no branch {branch}.")
-    if found.started_at is not None:
-        return found.started_at
-    of_branch = TraceEntry.objects.filter(run_id=run_id, branch_number=branch)
-    return of_branch.aggregate(first=Min("called_at"))["first"] or found.created_at
-
-
 def _entry_text(row: tuple[Any, ...]) -> EntryText:
-    index, called_at, kind, size, _is_large, content, preview = row
+    index, branch, called_at, kind, size, content, preview = row
     return EntryText(
         index=index,
+        branch=branch,
         called_at=called_at,
         type=kind or "",
         size=size,

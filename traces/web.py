@@ -1,23 +1,28 @@
 """What a run's page fetches of its trace: the index, rows, one entry, where a word is."""
 
+import gzip
 import json
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from traces import annotations, images, selectors
+from traces import annotations, conversation, images, selectors, strips
 from traces.decisions import decision_of
 from traces.detail import detail_of
+from traces.lines import forks_at, line_of
 from traces.presenting import row_of
 from vivaria.errors import InvalidInput, NotFound
 from vivaria.models import User
 
 ROWS_AT_ONCE: Final = 200
+# The index of a long trace is numbers alone: a fifth of it goes over the wire, for little work.
+PACKED_FROM: Final = 20_000
 LONGEST_INDEX: Final = 16
 LONGEST_WORD: Final = 500
+LONGEST_BRANCH: Final = 9
 
 
 @login_required
@@ -27,8 +32,16 @@ def trace_index(request: HttpRequest, run_id: int) -> HttpResponse:
     since = request.GET.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) < 19):
         raise InvalidInput(f"since {since!r} is not a number: take `seq` of the last answer.")
-    body = selectors.index_json(run_id, since=int(since) if "since" in request.GET else None)
-    return HttpResponse(body, content_type="application/json")
+    line = line_of(run_id, branch_asked_for(request))
+    told_since = int(since) if "since" in request.GET else None
+    body = selectors.index_json(run_id, line, since=told_since).encode()
+    packs = len(body) > PACKED_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(
+        gzip.compress(body, compresslevel=1) if packs else body, content_type="application/json"
+    )
+    if packs:
+        response["Content-Encoding"] = "gzip"
+    return response
 
 
 @login_required
@@ -36,8 +49,9 @@ def trace_index(request: HttpRequest, run_id: int) -> HttpResponse:
 def trace_rows(request: HttpRequest, run_id: int) -> HttpResponse:
     """Rows of the entries named in `i`, as HTML, in that order."""
     indexes = _indexes(request.GET.get("i", ""))
-    start = selectors.start_of(run_id)
-    rows = [row_of(entry, start=start) for entry in selectors.entries(run_id, indexes)]
+    line = line_of(run_id, branch_asked_for(request))
+    found = selectors.entries(run_id, indexes)
+    rows = [row_of(entry, start=line.start_for(entry.branch)) for entry in found]
     return render(request, "traces/_rows.html", {"rows": rows, "run_id": run_id})
 
 
@@ -47,8 +61,9 @@ def trace_entry(request: HttpRequest, run_id: int, index: int) -> HttpResponse:
     """One entry, whole, for the pane beside the trace."""
     entry = selectors.entry(run_id, index)
     user = cast(User, request.user)
+    line = line_of(run_id, branch_asked_for(request))
     context = {
-        "detail": detail_of(entry, start=selectors.start_of(run_id)),
+        "detail": detail_of(entry, start=line.start_for(entry.branch_number)),
         "run_id": run_id,
         "branch": entry.branch_number,
         "decision": decision_of(entry, user=user),
@@ -62,9 +77,10 @@ def trace_entry(request: HttpRequest, run_id: int, index: int) -> HttpResponse:
 @login_required
 @require_GET
 def trace_marks(request: HttpRequest, run_id: int) -> JsonResponse:
-    """Which entries people have put something to, for the rows: `[index, tags, comments]`."""
-    found = annotations.marks(run_id)
-    return JsonResponse({"marks": [[index, m.tags, m.comments] for index, m in found.items()]})
+    """What is put to which entry: `[index, tags, comments, branches that leave there]`."""
+    put, left = annotations.marks(run_id), forks_at(run_id)
+    marks = [[index, m.tags, m.comments, left.pop(index, 0)] for index, m in put.items()]
+    return JsonResponse({"marks": marks + [[index, 0, 0, n] for index, n in left.items()]})
 
 
 @login_required
@@ -81,12 +97,12 @@ def trace_entry_raw(request: HttpRequest, run_id: int, index: int) -> HttpRespon
 @login_required
 @require_GET
 def trace_image(request: HttpRequest, run_id: int, index: int, number: int) -> HttpResponse:
-    """A picture of a log entry, if its bytes are one."""
+    """A picture of a log, or that a model was shown, if its bytes are one."""
     content = selectors.entry(run_id, index).content
-    items = content.get("content") if content.get("type") == "log" else None
-    if not isinstance(items, list) or number >= len(items) or not images.is_image(items[number]):
+    url = _picture(content, number)
+    if url is None:
         raise NotFound(f"Entry {index} of run {run_id} has no picture {number}.")
-    image = images.decode(items[number]["image_url"])
+    image = images.decode(url)
     if image is None:
         raise NotFound(f"Item {number} of entry {index} is no PNG, JPEG, GIF or WebP picture.")
     response = HttpResponse(image.data, content_type=image.content_type)
@@ -97,11 +113,57 @@ def trace_image(request: HttpRequest, run_id: int, index: int, number: int) -> H
 
 @login_required
 @require_GET
+def strip(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The picture of a run: `size` s, m or l, `b` a branch, `theme` light or dark."""
+    branch = branch_asked_for(request)
+    size, theme = request.GET.get("size", "s"), request.GET.get("theme", "")
+    if size not in strips.SIZES:
+        raise InvalidInput(f"size is {size[:40]!r}; give s, m or l.", field="size")
+    if theme not in ("", "light", "dark"):
+        raise InvalidInput(f"theme is {theme[:40]!r}; give light or dark.", field="theme")
+    known_by = strips.etag(run_id, branch, size + theme)
+    if request.headers.get("If-None-Match") == known_by:
+        response = HttpResponse(status=304)
+    else:
+        body = strips.svg(run_id, branch, size, theme)
+        response = HttpResponse(body, content_type="image/svg+xml")
+    response["ETag"] = known_by
+    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    response["Cache-Control"] = "private, max-age=30"
+    return response
+
+
+@login_required
+@require_GET
 def trace_find(request: HttpRequest, run_id: int) -> JsonResponse:
     """Indexes of the entries that say `q`, in the order of the trace."""
     said = request.GET.get("q", "")[:LONGEST_WORD].replace("\0", "")
-    found = selectors.find(run_id, said)
+    found = selectors.find(run_id, said, line_of(run_id, branch_asked_for(request)))
     return JsonResponse({"found": found, "is_all": len(found) < selectors.FOUND_AT_MOST})
+
+
+def _picture(content: dict[str, Any], number: int) -> str | None:
+    """The data URL of an entry's picture: an item of a log, or one that a model was shown."""
+    if content.get("type") == "generation":
+        shown = conversation.images(content)
+        return shown[number] if number < len(shown) else None
+    items = content.get("content") if content.get("type") == "log" else None
+    if not isinstance(items, list) or number >= len(items) or not images.is_image(items[number]):
+        return None
+    url: str = items[number]["image_url"]
+    return url
+
+
+def branch_asked_for(request: HttpRequest) -> int:
+    """Read the branch that `b` names; the trunk without it.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    text = request.GET.get("b") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_BRANCH):
+        raise InvalidInput(f"b is {text[:40]!r}; give the number of a branch.", field="b")
+    return int(text)
 
 
 def _indexes(text: str) -> list[int]:

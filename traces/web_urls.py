@@ -2,17 +2,19 @@
 
 from django.urls import path
 
-from traces import attention_web, web
+from traces import attention_web, fork_web, web
 
 urlpatterns = [
     path("attention/", attention_web.attention_page, name="attention"),
     path("attention/changes", attention_web.attention_changes, name="attention-changes"),
     path("attention/count", attention_web.attention_count, name="attention-count"),
+    path("runs/<int:run_id>/strip.svg", web.strip, name="run-strip"),
     path("run/<int:run_id>/marks", web.trace_marks, name="trace-marks"),
     path("run/<int:run_id>/trace/index", web.trace_index, name="trace-index"),
     path("run/<int:run_id>/trace/rows", web.trace_rows, name="trace-rows"),
     path("run/<int:run_id>/trace/find", web.trace_find, name="trace-find"),
     path("run/<int:run_id>/entry/<int:index>/", web.trace_entry, name="trace-entry"),
+    path("run/<int:run_id>/entry/<int:index>/fork", fork_web.fork_dialog, name="trace-fork"),
     path("run/<int:run_id>/entry/<int:index>/raw", web.trace_entry_raw, name="trace-entry-raw"),
     path(
         "run/<int:run_id>/entry/<int:index>/image/<int:number>",

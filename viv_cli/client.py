@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 CONNECT_S: Final = 5
 READ_S: Final = 60
+# Longer than a server waits for the workers of a Docker host.
+ANSWERED_S: Final = 120
 # Longer than a server lets a query run.
 QUERY_S: Final = 3600
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -118,6 +120,36 @@ class Server:
         with self._reaching(), self._request("GET", path, params=query, stream=True) as answer:
             yield from (line for line in answer.iter_lines(chunk_size=65_536) if line)
 
+    def task_lines(self, route: str, wanted: Json) -> Iterator[str]:
+        """Ask METR's streaming routes, and read what they say line by line as it comes."""
+        url = f"{self._url}/{route}"
+        with (
+            self._reaching(),
+            self._session.post(url, json=wanted, timeout=(CONNECT_S, None), stream=True) as answer,
+        ):
+            if answer.status_code == 401:
+                raise NotSignedIn(f"{answer.text.strip()} {HOW_TO_SIGN_IN}")
+            if answer.status_code >= 400:
+                raise Failed(answer.text.strip()[:2000])
+            for line in answer.iter_lines(chunk_size=1):
+                yield line.decode("utf-8", "replace")
+
+    def ask_of_task(self, route: str, wanted: Json, *, is_query: bool = False) -> Any:
+        """Ask METR's other routes for task environments; what they return, or None."""
+        url = f"{self._url}/{route}"
+        with self._reaching():
+            if is_query:
+                params = {"input": json.dumps(wanted)}
+                answer = self._session.get(url, params=params, timeout=(CONNECT_S, ANSWERED_S))
+            else:
+                answer = self._session.post(url, json=wanted, timeout=(CONNECT_S, ANSWERED_S))
+            found = _object(answer, self._url)
+        if answer.status_code == 401:
+            raise NotSignedIn(f"{_message(found)} {HOW_TO_SIGN_IN}")
+        if answer.status_code >= 400:
+            raise Failed(_message(found))
+        return (found.get("result") or {}).get("data")
+
     def _list(self, method: str, path: str, **more: Any) -> list[Json]:
         with self._reaching():
             answer = self._request(method, path, **more)
@@ -162,6 +194,11 @@ def _object(answer: requests.Response, url: str) -> Json:
     if not isinstance(found, dict):
         raise _not_vivaria(url)
     return found
+
+
+def _message(found: Json) -> str:
+    """What METR's envelope says of an error."""
+    return str((found.get("error") or {}).get("message", found))
 
 
 def _failure(answer: requests.Response, url: str) -> Failed:

@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "verdicts": ("afterwards", "verdicts", "Show what scorers said of a run."),
         "manual-score": ("afterwards", "manual_score", "Give a run your score."),
         "update-run": ("afterwards", "update_run", "Change a run afterwards, with a reason."),
+        "task": ("task", "task", "Try a task without an agent."),
         "host": ("host", "host", "See the Docker hosts; say which take runs."),
         "logs": ("logs", "logs", "Print what a run's steps have printed."),
         "trace": ("trace", "trace", "Print a run's trace."),

@@ -100,6 +100,22 @@ def send_family(server: Server, folder: Path) -> str:
     return _send(server, folder, "task family", limit_mb=limit_mb)
 
 
+def send_task(server: Server, folder: Path, env_file: Path | None) -> dict[str, str | None]:
+    """Hand in a task family and its environment file; returns METR's `source` of them.
+
+    Raises:
+        Failed: one cannot be packed or is larger than the server takes.
+    """
+    handle = send_family(server, folder)
+    if env_file is None:
+        return {"type": "upload", "path": handle, "environmentPath": None}
+    limit_mb = int(server.whoami()["upload_max_mb"])
+    env_handle = _send_file(
+        server, env_file, "environment file", name=env_file.name, limit_mb=limit_mb
+    )
+    return {"type": "upload", "path": handle, "environmentPath": env_handle}
+
+
 def _send(server: Server, source: Path, what: str, *, limit_mb: int) -> str:
     with _archive(source, what) as archive:
         return _send_file(server, archive, what, name=source.resolve().name, limit_mb=limit_mb)

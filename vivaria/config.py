@@ -188,6 +188,11 @@ class Config(BaseSettings):
     vivaria_network_range: str = Field(
         "10.213.0.0/16", description="Range from which each run gets a /29 network."
     )
+    vivaria_full_internet_dns: list[str] = Field(
+        ["1.1.1.1", "8.8.8.8"],
+        description="JSON list of name servers for tasks with `full_internet`; port 53 of them is "
+        "open to those, also where their addresses are private.",
+    )
     agent_cpu_count: float = Field(
         12, description="CPUs of a container; at most what the host has."
     )

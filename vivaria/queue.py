@@ -31,6 +31,7 @@ class Job(StrEnum):
     TAKE_SNAPSHOT = "take_snapshot"
     RESCORE = "rescore"
     START_CONTAINER = "start_container"
+    SERVE_ENVIRONMENT = "serve_environment"
 
 
 def host_queue(host: str) -> str:

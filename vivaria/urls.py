@@ -36,6 +36,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("runs.cli_routes")),
     path("", include("runs.cli_afterwards")),
     path("", include("runs.cli_streams")),
+    path("", include("runs.environment_streams")),
+    path("", include("runs.environment_routes")),
     path("", include("runs.sql_wire")),
     path("", include("traces.cli_routes")),
     path("", include("traces.cli_afterwards")),

@@ -1,6 +1,7 @@
 """A run's container: what it is made from, how its task's methods are called in it."""
 
 from concurrent.futures import Future
+from typing import Final
 
 from django.db.models import F
 
@@ -9,7 +10,7 @@ from runs.manifest import Resources
 from runs.models import AgentBranch, Run, TaskEnvironment
 from vivaria.config import config
 from workers import agent_process
-from workers.docker import names
+from workers.docker import internet, names
 from workers.docker.networks import ensure_run_network, remove_run_network
 from workers.docker.port import ContainerHost, never
 from workers.docker.relay import network_settings
@@ -21,6 +22,8 @@ from workers.marks import Mark
 from workers.packing import tar
 from workers.step_output import StepLog
 from workers.task_family import Family, SetupData, environment
+
+FULL_INTERNET: Final = "full_internet"
 
 
 def name_of(run_id: int) -> ContainerName:
@@ -60,6 +63,7 @@ def start(
         cpus=resources(of_task).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(of_task),
         gpus=_gpus(of_task),
+        resolvers=resolvers(of_task),
     )
     host.create(spec)
     reach(Place.CONTAINER_CREATED)
@@ -69,12 +73,39 @@ def start(
     network.result()
     reach(Place.NETWORK_READY)
     mark.check()
-    host.start(name)
+    _start(host, of_task, name, run_id=run.pk)
     TaskEnvironment.objects.filter(pk=of_task.pk).update(
         is_container_running=True, destroyed_at=None
     )
     log.note(f"Started container {name} from image {spec.image}.")
     reach(Place.CONTAINER_STARTED)
+
+
+def _start(
+    host: ContainerHost, of_task: TaskEnvironment, name: ContainerName, *, run_id: int
+) -> None:
+    """Start a container that was made, with the Internet where its task may have it."""
+    if not has_internet(of_task):
+        host.start(name)
+        return
+    instance = config().instance
+    way = internet.WayOut(
+        container=name,
+        own=names.run_network(instance, run_id),
+        labels=names.labels_of_run(instance, run_id),
+        key=run_id,
+    )
+    internet.start(host, network_settings(config()), way)
+
+
+def has_internet(of_task: TaskEnvironment) -> bool:
+    """Whether its task may have it (`get_permissions`)."""
+    return FULL_INTERNET in said_of(of_task).permissions
+
+
+def resolvers(of_task: TaskEnvironment) -> list[str]:
+    """Who answers it for names: nobody, without the Internet."""
+    return config().vivaria_full_internet_dns if has_internet(of_task) else []
 
 
 def _gpus(of_task: TaskEnvironment) -> list[int]:
@@ -149,10 +180,11 @@ def restore(host: ContainerHost, branch: AgentBranch, image: ImageName) -> None:
         cpus=resources(environment).cpus or config().agent_cpu_count,
         memory_gb=memory_gb(environment),
         name=name,
+        resolvers=resolvers(environment),
     )
     host.create(spec)
     reach(LatePlace.BRANCH_CONTAINER_CREATED)
-    host.start(name)
+    _start(host, environment, name, run_id=branch.run_id)
     note_there(branch.run_id)
 
 
@@ -163,7 +195,8 @@ def start_again(host: ContainerHost, run_id: int) -> None:
         return
     if not state.running:
         make_network(host, run_id)
-        host.start(name_of(run_id))
+        of_task = TaskEnvironment.objects.get(run=run_id)
+        _start(host, of_task, name_of(run_id), run_id=run_id)
     note_there(run_id)
 
 

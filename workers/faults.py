@@ -39,7 +39,16 @@ class LatePlace(StrEnum):
     RESCORER_ANSWERED = "rescorer_answered"
 
 
-def reach(place: Place | LatePlace) -> None:
+class EnvironmentPlace(StrEnum):
+    """The same in environments without an agent."""
+
+    CREATED = "environment_created"
+    STARTED = "environment_started"
+    USED = "environment_used"
+    REMOVED = "environment_removed"
+
+
+def reach(place: Place | LatePlace | EnvironmentPlace) -> None:
     """Die here, as by `kill -9`, if VIVARIA_FAULT_KILL_AT names this place; else nothing."""
     if os.environ.get("VIVARIA_FAULT_KILL_AT") == place:
         os.kill(os.getpid(), signal.SIGKILL)

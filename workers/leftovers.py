@@ -8,7 +8,7 @@ from runs import lifecycle
 from runs.models import Host, Run, TaskEnvironment
 from vivaria.clock import now_ms
 from vivaria.config import config
-from workers import containers, late_work, locks
+from workers import containers, environment_upkeep, late_work, locks
 from workers.docker import names
 from workers.docker.port import ContainerHost
 from workers.docker.types import ContainerName, ContainerSummary, Labels
@@ -28,6 +28,7 @@ def remove(host: ContainerHost, *, host_name: str) -> None:
     """Remove what belongs to no run that is under way here, and to no build that is."""
     found = host.containers(labels())
     late_work.remove_leftovers(host, [container.name for container in found])
+    environment_upkeep.remove_leftovers(host, [*found, *host.networks(labels())])
     for container in found:
         run_id = _run_in(container.labels)
         if run_id is not None and is_unwanted(run_id, host_name):

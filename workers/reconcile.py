@@ -33,7 +33,7 @@ from vivaria import live
 from vivaria.clock import now_ms
 from vivaria.errors import HostRefused, HostUnreachable
 from vivaria.queue import Job, host_queue, ring
-from workers import hosts, late_work, leftovers, limit_timer, losses, patience
+from workers import environment_upkeep, hosts, late_work, leftovers, limit_timer, losses, patience
 from workers.docker.port import ContainerHost
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,7 @@ def ring_for_what_waits() -> None:
     for run_id, host in leftover:
         ring(Job.CLEAN_UP_RUN, host=host, run_id=run_id)
     late_work.ring_for_it(listening)
+    environment_upkeep.ring_for_it(listening)
     for branch_id, host in _agents_to_end(listening):
         ring(Job.END_AGENT, host=host, branch_id=branch_id)
 
@@ -170,6 +171,7 @@ def _reconcile_host(host: Host) -> None:
         if hosts.is_given_up(host):
             _give_up_runs(host)
             late_work.give_up(host, because=_silent(host))
+            environment_upkeep.give_up(host, because=_silent(host))
         return
     try:
         hosts.measure(host, engine)
@@ -192,6 +194,7 @@ def _compare(host: Host, engine: ContainerHost) -> None:
             losses.look_at_agent(environment.run.pk, engine)
         if environment.is_container_running != is_there:
             alive.filter(pk=environment.pk).update(is_container_running=is_there)
+    environment_upkeep.compare(host, there)
 
 
 def _give_up_runs(host: Host) -> None:

@@ -179,7 +179,7 @@ class _SetUp:
             setup_data=said.as_stored(),
             task_version=environment.task_version
             or found.version_of(
-                environment.task_name, source_hash=_source_hash(environment, family)
+                environment.task_name, source_hash=source_hash(environment, family)
             ),
         )
         Run.objects.filter(pk=run.pk).update(permissions=said.permissions)
@@ -270,7 +270,7 @@ def family_source(environment: TaskEnvironment) -> FamilySource:
         raise request_fault(str(error)) from error
 
 
-def _source_hash(environment: TaskEnvironment, family: FamilySource) -> str | None:
+def source_hash(environment: TaskEnvironment, family: FamilySource) -> str | None:
     """What tells a version from others of its name; nothing does for what is on the main branch."""
     if environment.commit_id is None:
         return family.tree.digest

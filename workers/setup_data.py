@@ -67,14 +67,8 @@ def _ask(
 
 
 def _refuse_what_we_have_not(said: SetupData) -> None:
-    lacking: list[str] = []
-    # Without it a task that needs it would fail in ways that look like the agent's.
-    if "full_internet" in said.permissions:
-        lacking.append("the Internet (full_internet in get_permissions)")
     if said.aux_vm_spec is not None:
-        lacking.append("an auxiliary virtual machine (get_aux_vm_spec)")
-    if lacking:
-        raise _lacking(" and ".join(lacking))
+        raise _lacking("an auxiliary virtual machine (get_aux_vm_spec)")
 
 
 def _lacking(what: str) -> StepFailed:

@@ -2,7 +2,7 @@
 
 import codecs
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -72,10 +72,10 @@ class _Stream:
 class _Record:
     """A step's row, made when there is something to say in it."""
 
-    def __init__(self, *, run_id: int, step: Step, attempt: int, number: int, now: str) -> None:
-        self._begin = partial(
-            outputs.begin, run_id=run_id, step=step, attempt=attempt, number=number
-        )
+    def __init__(
+        self, begin: Callable[[], StepOutput], *, run_id: int | None = None, now: str = ""
+    ) -> None:
+        self._begin = begin
         self._run_id = run_id
         self._now = now
         self._output: StepOutput | None = None
@@ -83,7 +83,7 @@ class _Record:
     def open(self, *, because_it_is_over: bool = False) -> StepOutput:
         if self._output is None:
             self._output = self._begin()
-            if self._now and not because_it_is_over:
+            if self._run_id is not None and self._now and not because_it_is_over:
                 lifecycle.say(self._run_id, now=self._now)
         return self._output
 
@@ -145,9 +145,27 @@ def recorded(
     The run is said to do what `now` says while the step does something. The record is made when
     there is something to say in it, or `at_once`.
     """
-    record = _Record(run_id=run_id, step=step, attempt=attempt, number=number, now=now)
+    begin = partial(outputs.begin, run_id=run_id, step=step, attempt=attempt, number=number)
+    record = _Record(begin, run_id=run_id, now=now)
     if at_once:
         record.open()
+    with _until_its_end(record) as log:
+        yield log
+
+
+@contextmanager
+def recorded_of_order(*, order_id: int, step: Step, attempt: int) -> Iterator[StepLog]:
+    """Record a step of what was asked of an environment without an agent, from its beginning."""
+    record = _Record(
+        partial(outputs.begin_for_order, order_id=order_id, step=step, attempt=attempt)
+    )
+    record.open()
+    with _until_its_end(record) as log:
+        yield log
+
+
+@contextmanager
+def _until_its_end(record: _Record) -> Iterator[StepLog]:
     log = StepLog(record)
     exit_status = 1
     try:

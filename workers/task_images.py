@@ -79,9 +79,17 @@ class FamilySource:
 
 
 def ensure(
-    host: ContainerHost, family: FamilySource, *, build: BuildSettings, log: StepLog, mark: Mark
+    host: ContainerHost,
+    family: FamilySource,
+    *,
+    build: BuildSettings,
+    log: StepLog,
+    mark: Mark,
+    salt: str = "",
 ) -> ImageName:
     """Make sure that `host` has the family's image, and return its name.
+
+    With `salt` it is one of its own, though an image of equal files is there.
 
     Raises:
         StepFailed: the family's `install` or build steps failed.
@@ -89,7 +97,7 @@ def ensure(
     family.check()
     base = ImageName(config().vivaria_task_base_image)
     host.pull_or_explain(base, timeout_s=PULL_TIMEOUT_S, on_progress=log.say)
-    image = builder.image_name("task", _digest(host.image_id(base), family, build))
+    image = builder.image_name("task", _digest(host.image_id(base), family, build, salt))
 
     def make(shop: Workshop) -> None:
         reach(Place.TASK_IMAGE_BUILDING)
@@ -143,7 +151,7 @@ def _unfit(said: str) -> StepFailed:
     )
 
 
-def _digest(base_id: str, family: FamilySource, build: BuildSettings) -> str:
+def _digest(base_id: str, family: FamilySource, build: BuildSettings, salt: str) -> str:
     """Hash all that goes in. Secrets are under a key, so the name of an image tells nothing."""
     secrets = json.dumps(sorted(family.env.items())).encode()
     parts = [
@@ -156,5 +164,6 @@ def _digest(base_id: str, family: FamilySource, build: BuildSettings) -> str:
         hmac.new(settings.SECRET_KEY.encode(), secrets, hashlib.sha256).hexdigest(),
         build.digest,
         PREPARE + LOOK + PYTHON + TASK_HELPER,
+        *([salt] if salt else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

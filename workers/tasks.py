@@ -10,12 +10,13 @@ the control queue also keeps the time of branches that have deadlines.
 from celery.signals import worker_ready, worker_shutting_down
 
 from runs import dispatch as dispatcher
-from runs.models import AgentBranch, Rescoring, Snapshot
+from runs.models import AgentBranch, Rescoring, Snapshot, TaskEnvironment
 from vivaria.queue import Job
 from workers import (
     branch_start,
     cleanup,
     containers,
+    environments,
     farewell,
     host_watch,
     hosts,
@@ -87,3 +88,10 @@ def clean_up_run(run_id: int) -> None:
 def end_agent(branch_id: int) -> None:
     run_id = AgentBranch.objects.get(pk=branch_id).run_id
     farewell.end_agent(branch_id, host=hosts.of_run(run_id))
+
+
+@step(Job.SERVE_ENVIRONMENT)
+def serve_environment(environment_id: int) -> None:
+    place = TaskEnvironment.objects.select_related("host").get(pk=environment_id).host
+    if place is not None:
+        environments.serve(environment_id, host=hosts.engine(place))

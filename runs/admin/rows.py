@@ -7,6 +7,7 @@ from runs.api_rows import BRANCH_OUTPUT_COLUMNS
 from runs.models import (
     AgentBranch,
     BranchTotals,
+    EnvironmentOrder,
     OutputChunk,
     Pause,
     RunModel,
@@ -99,6 +100,22 @@ class TaskEnvironmentUserAdmin(HistoryAdmin):
     search_fields = ("=user__username", "environment__container_name")
 
 
+@admin.register(EnvironmentOrder)
+class EnvironmentOrderAdmin(HistoryAdmin):
+    list_display = ("environment", "kind", "user", "outcome", "attempts", "asked", "finished")
+    list_filter = ("kind", "outcome")
+    list_select_related = ("environment", "user")
+    search_fields = ("environment__container_name", "=user__username")
+
+    @admin.display(description="asked", ordering="created_at")
+    def asked(self, order: EnvironmentOrder) -> str | None:
+        return moment(order.created_at)
+
+    @admin.display(description="finished", ordering="finished_at")
+    def finished(self, order: EnvironmentOrder) -> str | None:
+        return moment(order.finished_at)
+
+
 @admin.register(TaskExtracted)
 class TaskExtractedAdmin(HistoryAdmin):
     list_display = ("task_id", "commit_id")
@@ -110,6 +127,7 @@ class TaskExtractedAdmin(HistoryAdmin):
 class StepOutputAdmin(HistoryAdmin):
     list_display = (
         "run_id",
+        "order_id",
         "branch_number",
         "step",
         "attempt",

@@ -2,7 +2,12 @@
 
 from runs.models.branch import AgentBranch, BranchTotals, Pause
 from runs.models.edit import BranchEdit
-from runs.models.environment import TaskEnvironment, TaskEnvironmentUser, TaskExtracted
+from runs.models.environment import (
+    EnvironmentOrder,
+    TaskEnvironment,
+    TaskEnvironmentUser,
+    TaskExtracted,
+)
 from runs.models.host import Host, HostGpu
 from runs.models.output import OutputChunk, StepOutput
 from runs.models.run import Run, RunBatch, RunModel, Transition
@@ -15,6 +20,7 @@ __all__ = [
     "AgentBranch",
     "BranchEdit",
     "BranchTotals",
+    "EnvironmentOrder",
     "Host",
     "HostGpu",
     "IntermediateScore",

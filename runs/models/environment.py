@@ -3,11 +3,15 @@
 from django.conf import settings
 from django.db import models
 
+from runs.models.leased import Leased
 from vivaria.clock import now_ms
 
 
-class TaskEnvironment(models.Model):
-    """Where a task runs: one container and what it was made from."""
+class TaskEnvironment(Leased):
+    """Where a task runs: one container and what it was made from.
+
+    Its lease is of those without an agent; what belongs to a run is done under the run's.
+    """
 
     container_name = models.CharField(max_length=255, unique=True, db_column="containerName")
     task_family_name = models.TextField(db_column="taskFamilyName")
@@ -93,6 +97,71 @@ class TaskEnvironmentUser(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.environment_id}"
+
+
+class EnvironmentOrder(models.Model):
+    """Something that is asked of an environment without an agent; a worker does them in turn."""
+
+    class Kind(models.TextChoices):
+        START = "start"
+        TEST = "test"
+        SCORE = "score"
+        STOP = "stop"
+        RESTART = "restart"
+        DESTROY = "destroy"
+        GRANT_SSH = "grant-ssh"
+        ADDRESS = "address"
+
+    class Outcome(models.TextChoices):
+        DONE = "done"
+        FAILED = "failed"
+
+    environment = models.ForeignKey(
+        TaskEnvironment,
+        on_delete=models.CASCADE,
+        db_column="taskEnvironmentId",
+        related_name="orders",
+    )
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    # What the kind needs to know; `runs.environments` says what that is.
+    wanted = models.JSONField(default=dict, blank=True)
+    # Null: Vivaria itself, to clean up.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        db_column="userId",
+    )
+    created_at = models.BigIntegerField(default=now_ms, db_column="createdAt")
+    # How often a worker took it up; more than once where one died at it, or its host was away.
+    attempts = models.PositiveSmallIntegerField(default=0)
+    finished_at = models.BigIntegerField(null=True, blank=True, db_column="finishedAt")
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
+    result = models.JSONField(null=True, blank=True)
+    # Why it failed, in words.
+    detail = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "environment_orders_t"
+        indexes = [
+            # Workers and the reconciler: what waits, environment by environment.
+            models.Index(
+                fields=["environment", "id"],
+                name="environment_orders_open",
+                condition=models.Q(finished_at__isnull=True),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="environment_order_ends_with_an_outcome",
+                condition=models.Q(finished_at__isnull=True, outcome="")
+                | (models.Q(finished_at__isnull=False) & ~models.Q(outcome="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.environment_id}"
 
 
 class TaskExtracted(models.Model):

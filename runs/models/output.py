@@ -1,7 +1,8 @@
-"""What the steps of a run print, chunk by chunk as it comes."""
+"""What the steps of a run or an environment print, chunk by chunk as it comes."""
 
 from django.db import models
 
+from runs.models.environment import EnvironmentOrder
 from runs.models.run import Run
 from runs.states import Step
 from vivaria.clock import now_ms
@@ -10,7 +11,23 @@ from vivaria.clock import now_ms
 class StepOutput(models.Model):
     """One go at one step: its times, exit status and how much of its output was dropped."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, db_column="runId", related_name="steps")
+    # One of the two: a run, or what was asked of an environment without an agent.
+    run = models.ForeignKey(
+        Run,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        db_column="runId",
+        related_name="steps",
+    )
+    order = models.ForeignKey(
+        EnvironmentOrder,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        db_column="environmentOrderId",
+        related_name="steps",
+    )
     branch_number = models.PositiveIntegerField(default=0, db_column="agentBranchNumber")
     step = models.CharField(max_length=32, choices=Step.choices)
     attempt = models.PositiveSmallIntegerField(default=1)
@@ -28,10 +45,19 @@ class StepOutput(models.Model):
             models.UniqueConstraint(
                 fields=["run", "branch_number", "step", "attempt"], name="step_once_per_attempt"
             ),
+            models.UniqueConstraint(
+                fields=["order", "step", "attempt"], name="step_once_per_attempt_of_order"
+            ),
+            models.CheckConstraint(
+                name="step_belongs_to_run_or_order",
+                condition=models.Q(run__isnull=False, order__isnull=True)
+                | models.Q(run__isnull=True, order__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.step} of run {self.run_id}"
+        owner = f"run {self.run_id}" if self.order_id is None else f"order {self.order_id}"
+        return f"{self.step} of {owner}"
 
 
 class OutputChunk(models.Model):

@@ -9,6 +9,23 @@ export function element(html) {
   return template.content.firstElementChild;
 }
 
+/** An address with more in its query. */
+export function withQuery(address, query) {
+  const made = new URL(address, location.href);
+  for (const [name, value] of Object.entries(query)) made.searchParams.set(name, value);
+  return made.pathname + made.search;
+}
+
+/** Keep part of what is shown in the page's own address; without a value it is left out. */
+export function keepInAddress(name, value) {
+  const url = new URL(location.href);
+  if (value) url.searchParams.set(name, value);
+  else url.searchParams.delete(name);
+  history.replaceState(null, "", url);
+}
+
+export const fromAddress = (name) => new URLSearchParams(location.search).get(name);
+
 /** Whether a key belongs to what the person types in. */
 export function isTyping(event) {
   const target = event.target;

@@ -1,5 +1,5 @@
 // The output of the steps: follows the latest until the person picks one.
-import { all, one } from "./dom.js";
+import { all, one, withQuery } from "./dom.js";
 import { getJson } from "./live.js";
 
 export class Drawer {
@@ -78,9 +78,9 @@ export class Drawer {
   async ask() {
     if (!this.step || this.run.classList.contains("no-drawer")) return;
     const step = this.step;
-    const query = new URLSearchParams({ after: this.after, carried: this.carried });
-    if (this.attempt) query.set("attempt", this.attempt);
-    const told = await getJson(`${this.run.dataset.output.replace("STEP", step)}?${query}`);
+    const query = { after: this.after, carried: this.carried };
+    if (this.attempt) query.attempt = this.attempt;
+    const told = await getJson(withQuery(this.run.dataset.output.replace("STEP", step), query));
     if (step === this.step) this.show(told, step);
   }
 
@@ -100,7 +100,7 @@ export class Drawer {
     one("#output-size").textContent = told.size;
     const whole = one("#output-all");
     whole.hidden = !told.size;
-    whole.href = `${this.run.dataset.output.replace("STEP", step)}?all`;
+    whole.href = withQuery(this.run.dataset.output.replace("STEP", step), { all: "" });
     if (isAtEnd || first) place.scrollTop = place.scrollHeight;
   }
 

@@ -1,7 +1,8 @@
 // The run page: keeps its parts as they are now, and joins trace, details and output.
-import { all, copy, isTyping, localTimes, one, say, show } from "./dom.js";
+import { all, copy, fromAddress, isTyping, keepInAddress, localTimes, one, say, show, toast } from "./dom.js";
 import { getJson, watch } from "./live.js";
 import { Drawer } from "./drawer.js";
+import { openFork } from "./fork.js";
 import { splits } from "./split.js";
 import { swap } from "./step-in.js";
 import { duration, TraceView } from "./trace/view.js";
@@ -136,6 +137,7 @@ function openPane(name) {
     one(`#pane-${tab.dataset.pane}`).hidden = !isThis;
   }
   if (name === "entry" && wanted !== null) fetchSoon(wanted);
+  keepInAddress("d", ["result", "entry"].includes(name) ? "" : name);
 }
 
 function setDetail(isOpen) {
@@ -161,6 +163,16 @@ detail.addEventListener("click", (event) => {
   if (tab) openPane(tab.dataset.pane);
   if (event.target.closest("[data-close-detail]")) setDetail(false);
   if (event.target.closest("[data-copy-entry]")) copyLink();
+  if (event.target.closest("[data-fork-entry]")) forkHere();
+});
+
+const forkHere = () => view.current !== null && openFork(run.dataset.fork.replace("/0/", `/${view.current}/`));
+
+one("#run-branches").addEventListener("click", (event) => {
+  if (!event.target.closest("[data-fork-entry]")) return;
+  if (view.current === null) return toast("Select the entry to fork at first");
+  one("#run-branches").hidePopover();
+  forkHere();
 });
 
 function copyLink() {
@@ -203,6 +215,8 @@ const keys = {
   "]": () => toWaiting(1),
   "[": () => toWaiting(-1),
   l: copyLink,
+  f: forkHere,
+  b: () => one(".branch-now button")?.click(),
   Enter: () => view.current !== null && openPane("entry"),
   Escape: () => {
     if (detail.dataset.open === "yes" && (narrow.matches || view.current !== null)) setDetail(false);
@@ -255,6 +269,8 @@ one("#skeleton")?.remove();
 await view.open(getJson);
 const asked = one("#run-waits [data-go]");
 if (wanted === null && asked && !narrow.matches) view.select(Number(asked.dataset.go), { opens: true, stays: true });
-if (wanted !== null) openPane("entry");
+const pane = fromAddress("d");
+if (pane && one(`#tab-${CSS.escape(pane)}`)) openPane(pane);
+else if (wanted !== null) openPane("entry");
 await readMarks();
 if (!isOver) watcher = watch(run.dataset.live, look);

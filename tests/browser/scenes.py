@@ -6,7 +6,7 @@ from typing import Final
 from bench import demo_rows
 from runs.models import Run
 from runs.states import RunStatus
-from tests.factories import make_run
+from tests.factories import make_agentless_environment, make_run
 from vivaria.models import User
 
 PATHS: Final = {
@@ -16,6 +16,7 @@ PATHS: Final = {
     "missing": "/run/424242/",
     "admin": "/admin/",
     "attention": "/attention/",
+    "environments": "/environments/",
 }
 
 
@@ -36,4 +37,6 @@ class Scenes:
 def make_scenes(user: User) -> Scenes:
     for status in RunStatus:
         make_run(status=status, user=user, status_reason="because of this")
+    make_agentless_environment(user)
+    make_agentless_environment(user, is_running=False).orders.create(kind="restart")
     return Scenes(demo_rows.showpieces(user) | demo_rows.waiting(user))

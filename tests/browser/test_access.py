@@ -27,6 +27,7 @@ PAGES = (
     "missing",
     "admin",
     "attention",
+    "environments",
     "chooses",
     "asks",
     "stopped",

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from runs import outputs
 from runs.models import OutputChunk, Run
 from runs.states import PauseReason, RunStatus, Step
+from tests.browser.loading import load
 from tests.factories import make_entry, make_run
 from traces import annotations
 from traces.annotations import Target
@@ -16,6 +17,8 @@ from vivaria.models import User
 
 Open = Callable[..., Page]
 RUN = "window.owned = 1"
+# Kinds of entries that each text is written into.
+EACH = 15
 CORPUS = (
     f"<script>{RUN}</script>",
     f"<img src=x onerror='{RUN}'>",
@@ -48,7 +51,43 @@ def contents(text: str) -> list[dict[str, Any]]:
         {"type": "submission", "value": text},
         {"type": "input", "description": text, "defaultInput": "", "input": text},
         rating(text),
+        generation(text),
+        passed_on(text),
+        {"type": "observation", "observation": f"--- {text}\n+++ b\n@@ -1 +1 @@\n-{text}\n+{text}"},
+        {"type": "error", "from": "server", "detail": f"rate limit {text}"},
+        {"type": "intermediateScore", "score": 1, "message": {text: text}, "details": {text: text}},
+        {"type": text, text: text},
     ]
+
+
+def generation(text: str) -> dict[str, Any]:
+    messages = [
+        {"role": text, "content": text},
+        {"role": "user", "content": [{"type": "text", "text": text}, {"image_url": text}]},
+        {"role": "function", "name": text, "content": text},
+    ]
+    call = {"name": text, "arguments": text}
+    return {
+        "type": "generation",
+        "agentRequest": {"messages": messages, "settings": {"model": text}, "template": text},
+        "finalResult": {"outputs": [{"completion": text, "function_call": call}]},
+    }
+
+
+def passed_on(text: str) -> dict[str, Any]:
+    blocks = [
+        {"type": "tool_use", "name": text, "input": {text: text}},
+        {"type": "image", "source": {"type": "base64", "media_type": text, "data": text}},
+    ]
+    return {
+        "type": "generation",
+        "agentPassthroughRequest": {
+            "model": text,
+            "system": text,
+            "messages": [{"role": "assistant", "content": blocks}],
+        },
+        "finalResult": {"error": text},
+    }
 
 
 def rating(text: str) -> dict[str, Any]:
@@ -84,8 +123,8 @@ def run(ada: User) -> Run:
     outputs.end(output, exit_status=1, note=every)
     for n, text in enumerate(CORPUS):
         for m, content in enumerate(contents(text)):
-            make_entry(run, index=n * 10 + m + 1, called_at=1000 + n * 10 + m, content=content)
-        at = Target(run_id=run.pk, number=0, index=n * 10 + 9)
+            make_entry(run, index=n * EACH + m + 1, called_at=1000 + n * EACH + m, content=content)
+        at = Target(run_id=run.pk, number=0, index=n * EACH + 9)
         annotations.add_comment(at=at, content=text, user=ada)
     return run
 
@@ -101,8 +140,8 @@ def did_nothing(page: Page) -> bool:
 
 def test_no_entry_runs_anything_in_the_trace(open_page: Open, run: Run) -> None:
     page = open_page(f"/run/{run.pk}/")
-    step = 600
-    for _ in range(12):
+    step = 900
+    for _ in range(14):
         page.evaluate(f"document.querySelector('#trace-scroll').scrollTop += {step}")
         page.wait_for_timeout(60)
     expect(page.locator("#trace .entry.loading")).to_have_count(0)
@@ -111,8 +150,9 @@ def test_no_entry_runs_anything_in_the_trace(open_page: Open, run: Run) -> None:
 
 def test_no_entry_runs_anything_when_it_is_opened(open_page: Open, run: Run) -> None:
     page = open_page(f"/run/{run.pk}/?e=1")
-    for index in range(1, len(CORPUS) * 10, 20):
-        page.goto(page.url.split("?")[0] + f"?e={index + index // 10 % 9}")
+    for n in range(len(CORPUS)):
+        # Each text once, each kind at least once.
+        load(page, page.url.split("?")[0] + f"?e={n * EACH + n % EACH + 1}")
         page.locator("#pane-entry .entry-head").wait_for()
     assert did_nothing(page)
 

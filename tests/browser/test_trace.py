@@ -64,6 +64,30 @@ def test_reading_above_is_not_disturbed_by_what_comes(open_page: Open, live: Run
     expect(page.locator("#entry-5000")).to_be_in_viewport()
 
 
+def test_rate_limits_in_a_row_are_one_row_until_opened(open_page: Open, ada: User) -> None:
+    run = make_run(status=RunStatus.SUBMITTED, user=ada)
+    waited = {"type": "error", "from": "server", "detail": "429: rate limit, tried again"}
+    for index in range(1, 4):
+        make_entry(run, index=index, called_at=1000 * index, content=waited)
+    page = open_page(f"/run/{run.pk}/")
+    expect(page.locator("#trace .entry")).to_have_count(1)
+    expect(page.locator("#entry-1 .words")).to_have_text("3 one after the other")
+    page.click("#entry-1")
+    expect(page.locator("#trace .entry")).to_have_count(3)
+
+
+def test_a_link_restores_what_was_shown(open_page: Open, done: Run) -> None:
+    page = open_page(f"/run/{done.pk}/?e=3")
+    page.fill("#find", "MemoryError")
+    page.uncheck(".group input[name=logs]")
+    page.click("#tab-notes")
+    expect(page.locator("#found")).to_contain_text(" of ")
+    again = open_page(f"/run/{done.pk}/?{page.url.partition('?')[2]}")
+    expect(again.locator("#found")).to_have_text(page.locator("#found").inner_text())
+    expect(again.locator(".group input[name=logs]")).not_to_be_checked()
+    expect(again.locator("#pane-notes")).to_be_visible()
+
+
 def test_the_end_of_a_run_is_seen_without_reloading(open_page: Open, live: Run) -> None:
     page = open_page(f"/run/{live.pk}/")
     lifecycle.kill(live.pk, by="noor")

@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 
 from runs import rescorings
-from runs.models import AgentBranch, Rescoring, Run, Snapshot, Verdict
+from runs.models import AgentBranch, Rescoring, Run, Snapshot, TaskEnvironment, Verdict
 from tests.docker.workers.families import family
 from tests.docker.workers.fixtures import environment_of_process
 from tests.docker.workers.test_late_branches import AGENT, SCORES_DONE, begun, snapshots_taken
@@ -52,7 +52,7 @@ def die_at(place: str, task: str, **ids: int) -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
-    for model in (Run, AgentBranch, Rescoring):
+    for model in (Run, AgentBranch, Rescoring, TaskEnvironment):
         model._default_manager.update(lease_expires_at=Now())
 
 

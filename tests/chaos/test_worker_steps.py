@@ -22,7 +22,7 @@ from traces.models import TraceEntry
 from workers import cleanup, reconcile, run_setup
 from workers.faults import Place
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300), pytest.mark.spread]
 
 COUNTER = """
 import asyncio

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django import template
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from traces import attention
 from traces.attention import Question
+from traces.diffs import lines_of
 from traces.kinds import GROUPS, KINDS, NUMBERS
 from vivaria.terminal import Terminal
 
@@ -54,6 +56,13 @@ def trace_kinds() -> str:
 def terminal(text: str) -> SafeString:
     """Show what a program or an agent wrote, terminal colours included."""
     return Terminal().render(text)
+
+
+@register.simple_tag
+def diff(text: str) -> SafeString:
+    """Show a diff, each line as what it does."""
+    rows = ((look, Terminal().render(line)) for look, line in lines_of(text))
+    return format_html_join("", '<span class="d-line {}">{}\n</span>', rows)
 
 
 @register.simple_tag

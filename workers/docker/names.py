@@ -6,8 +6,12 @@ from workers.docker.types import ContainerName, NetworkName
 
 INSTANCE: Final = "vivaria.instance"
 RUN: Final = "vivaria.run"
+ENVIRONMENT: Final = "vivaria.environment"
 ROLE: Final = "vivaria.role"
 SPEC: Final = "vivaria.spec"
+
+# Role of a network that leads out; the relay stays away from it.
+INTERNET: Final = "internet"
 
 GATEWAY_ALIAS: Final = "gateway"
 
@@ -29,6 +33,21 @@ def run_network(instance: str, run_id: int) -> NetworkName:
     return NetworkName(f"vivaria-{instance}-run-{run_id}")
 
 
+def internet_network(own: NetworkName) -> NetworkName:
+    """Name of the network that leads out, beside the isolated one."""
+    return NetworkName(f"{own}-internet")
+
+
+def guard_container(of: ContainerName) -> ContainerName:
+    """Name of the container that closes the way from another to the host."""
+    return ContainerName(f"{of}-guard")
+
+
+def environment_network(instance: str, environment_id: int) -> NetworkName:
+    """Name of the network of an environment without an agent."""
+    return NetworkName(f"vivaria-{instance}-environment-{environment_id}")
+
+
 def relay_container(instance: str) -> ContainerName:
     return ContainerName(f"vivaria-{instance}-relay")
 
@@ -43,3 +62,7 @@ def labels_of_instance(instance: str) -> dict[str, str]:
 
 def labels_of_run(instance: str, run_id: int) -> dict[str, str]:
     return {INSTANCE: instance, RUN: str(run_id)}
+
+
+def labels_of_environment(instance: str, environment_id: int) -> dict[str, str]:
+    return {INSTANCE: instance, ENVIRONMENT: str(environment_id)}

@@ -5,7 +5,7 @@ from workers.docker import names, subnets
 from workers.docker.errors import ContainerGone
 from workers.docker.port import ContainerHost
 from workers.docker.relay import NetworkSettings, ensure_relay
-from workers.docker.types import NetworkName
+from workers.docker.types import Labels, NetworkName
 
 
 def ensure_run_network(
@@ -18,15 +18,26 @@ def ensure_run_network(
     Raises:
         NoFreeSubnet: the configured range is used up.
     """
-    relay = ensure_relay(host, settings)
     name = names.run_network(settings.instance, run_id)
     labels = names.labels_of_run(settings.instance, run_id)
-    if not host.networks(labels):
+    return ensure_network(host, settings, name=name, labels=labels, key=run_id)
+
+
+def ensure_network(
+    host: ContainerHost, settings: NetworkSettings, *, name: NetworkName, labels: Labels, key: int
+) -> NetworkName:
+    """Make sure of one isolated network, found again by `labels`; `key` says where to look first.
+
+    Raises:
+        NoFreeSubnet: the configured range is used up.
+    """
+    relay = ensure_relay(host, settings)
+    if not any(network.name == name for network in host.networks(labels)):
         subnets.create_in(
             host,
             subnets.SubnetRange(range=settings.range),
             name=name,
-            start=subnets.start_of(settings.instance, run_id),
+            start=subnets.start_of(settings.instance, key),
             labels=labels,
             isolated=True,
         )

@@ -52,6 +52,17 @@ def _host_config(spec: ContainerSpec, host: HostInfo) -> Order:
         "ExtraHosts": [f"{name}:{address}" for name, address in spec.extra_hosts.items()],
         "Sysctls": dict(spec.sysctls),
         "LogConfig": LOG,
+        **_of_host(spec),
+    }
+
+
+def _of_host(spec: ContainerSpec) -> Order:
+    """What is seen of the host's files: nothing is said of them where there is nothing."""
+    if not spec.shown_files:
+        return {}
+    return {
+        "Binds": [f"{there}:{here}:ro" for there, here in spec.shown_files.items()],
+        "Tmpfs": dict.fromkeys(spec.scratch, ""),
     }
 
 

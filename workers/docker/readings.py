@@ -36,6 +36,7 @@ def host_info(info: Answer, *, api_version: str) -> HostInfo:
 def container_state(found: Answer) -> ContainerState:
     state = found["State"]
     never_started = state["Status"] == "created"
+    networks = found["NetworkSettings"]["Networks"] or {}
     return ContainerState(
         id=found["Id"],
         name=ContainerName(found["Name"].lstrip("/")),
@@ -44,7 +45,12 @@ def container_state(found: Answer) -> ContainerState:
         exit_code=None if state["Running"] or never_started else int(state["ExitCode"]),
         oom_killed=bool(state["OOMKilled"]),
         labels=found["Config"]["Labels"] or {},
-        networks=frozenset(map(NetworkName, found["NetworkSettings"]["Networks"] or {})),
+        networks=frozenset(map(NetworkName, networks)),
+        addresses={
+            NetworkName(name): str(each["IPAddress"])
+            for name, each in networks.items()
+            if each.get("IPAddress")
+        },
     )
 
 

@@ -41,6 +41,8 @@ class NetworkSettings:
     gateway_port: int
     # host:port as the relay reaches the gateway. None: the Docker host itself, same port.
     upstream: str | None = None
+    # Who answers for names to containers with the Internet.
+    resolvers: tuple[str, ...] = ()
 
 
 def network_settings(config: Config) -> NetworkSettings:
@@ -50,6 +52,7 @@ def network_settings(config: Config) -> NetworkSettings:
         image=ImageName(config.vivaria_task_base_image),
         gateway_port=config.vivaria_gateway_port,
         upstream=config.vivaria_gateway_url_for_relays,
+        resolvers=tuple(config.vivaria_full_internet_dns),
     )
 
 
@@ -89,7 +92,8 @@ def ensure_relay(host: ContainerHost, settings: NetworkSettings) -> ContainerNam
         with _making:
             state = _as_wanted(host, spec) or _make(host, settings, spec)
     for network in host.networks(names.labels_of_instance(settings.instance)):
-        if network.name not in state.networks:
+        leads_out = network.labels.get(names.ROLE) == names.INTERNET
+        if network.name not in state.networks and not leads_out:
             # Gone: its run has just been cleaned up.
             with suppress(NetworkGone):
                 host.connect(network.name, spec.name, alias=names.GATEWAY_ALIAS)

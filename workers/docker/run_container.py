@@ -46,13 +46,14 @@ def run_container_spec(
     labels: Mapping[str, str] | None = None,
     name: ContainerName | None = None,
     network: NetworkName | None = None,
+    resolvers: Sequence[str] = (),
     is_of_run: bool = True,
 ) -> ContainerSpec:
     """The container of a run, on the run's own network and with nothing of the host in it.
 
     Privileges can still be gained inside (su, sudo), as task code may want; the agent's process is
     started with no-new-privileges by whoever starts it. One that is not `is_of_run` outlives
-    the run's clean-up.
+    the run's clean-up. `resolvers` answer for names to one with the Internet (`docker.internet`).
     """
     of_instance = names.labels_of_instance(instance)
     ours = names.labels_of_run(instance, run_id) if is_of_run else of_instance
@@ -72,7 +73,7 @@ def run_container_spec(
         init=True,
         cap_drop=["ALL"],
         cap_add=KEPT_CAPABILITIES,
-        dns=[NO_RESOLVER],
-        dns_opts=SHORT_LOOKUPS,
+        dns=resolvers or [NO_RESOLVER],
+        dns_opts=() if resolvers else SHORT_LOOKUPS,
         sysctls={"net.ipv4.ip_forward": "0"},
     )

@@ -75,6 +75,10 @@ class ContainerSpec:
     dns_opts: Sequence[str] = ()
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    # The host's folders, read-only, and where each is seen.
+    shown_files: Mapping[str, str] = field(default_factory=dict)
+    # Folders in memory.
+    scratch: Sequence[str] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -96,6 +100,8 @@ class ContainerState:
     oom_killed: bool
     labels: Labels
     networks: frozenset[NetworkName]
+    # Its IPv4 addresses while it runs, by network.
+    addresses: Mapping[NetworkName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 // Find in the trace: the server knows which entries say it, the page marks where.
-import { one } from "../dom.js";
+import { fromAddress, keepInAddress, one, withQuery } from "../dom.js";
 import { getJson } from "../live.js";
 
 export class Finder {
@@ -26,6 +26,12 @@ export class Finder {
     });
   }
 
+  /** A link may say what was looked for: it is marked, and what the link points at stays. */
+  ofAddress() {
+    this.field.value = fromAddress("q") ?? "";
+    if (this.field.value) this.look({ stays: this.view.current !== null });
+  }
+
   isHit(index) {
     return this.hits.has(index);
   }
@@ -38,8 +44,9 @@ export class Finder {
   async look({ stays = false } = {}) {
     const query = this.field.value.trim();
     this.query = query;
+    keepInAddress("q", query);
     let found = { found: [], is_all: true };
-    if (query) found = await getJson(`${this.view.run.dataset.find}?q=${encodeURIComponent(query)}`);
+    if (query) found = await getJson(withQuery(this.view.run.dataset.find, { q: query }));
     if (query !== this.query) return;
     this.list = found.found;
     this.hits = new Set(this.list);

@@ -10,6 +10,9 @@ export class Trace {
     this.kind = [];
     this.at = [];
     this.folded = new Set();
+    // Heads of groups that were folded when they came: a person may have opened them since.
+    this.known = new Set();
+    this.groups = new Set();
     this.hiddenKinds = new Set();
     this.place = new Map();
     this.seqOf = new Map();
@@ -78,7 +81,27 @@ export class Trace {
       if (this.kind[i] === begins) open.push(i);
     }
     for (const frame of open) this.until[frame] = -1;
+    this.groupWaits();
     this.layRows();
+  }
+
+  /** Rate limits that follow each other are one row, which opens as a frame does. */
+  groupWaits() {
+    const waits = this.number.rateLimit;
+    this.groups = new Set();
+    for (let i = 1; i < this.index.length; i++) {
+      if (this.kind[i] !== waits || this.kind[i - 1] !== waits || this.depth[i] !== this.depth[i - 1]) continue;
+      const head = this.groups.has(this.parent[i - 1]) ? this.parent[i - 1] : i - 1;
+      if (!this.groups.has(head)) {
+        this.groups.add(head);
+        if (!this.known.has(this.index[head])) this.folded.add(this.index[head]);
+        this.known.add(this.index[head]);
+      }
+      this.parent[i] = head;
+      this.count[head]++;
+      this.until[head] = this.at[i];
+    }
+    for (const head of this.groups) for (let i = head + 1; this.parent[i] === head; i++) this.depth[i]++;
   }
 
   layRows() {
@@ -99,7 +122,7 @@ export class Trace {
   }
 
   isFrame(i) {
-    return this.kind[i] === this.number.frameStart;
+    return this.kind[i] === this.number.frameStart || this.groups.has(i);
   }
 
   /** Open every frame around entry `i`, and show its kind. */

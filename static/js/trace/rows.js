@@ -1,5 +1,5 @@
 // Rows that the server rendered, fetched in batches and kept while they are near.
-import { element } from "../dom.js";
+import { element, withQuery } from "../dom.js";
 
 const AT_ONCE = 80;
 const KEPT = 1500;
@@ -42,7 +42,7 @@ export class Rows {
     batch.forEach((index) => this.asked.add(index));
     this.busy++;
     try {
-      const answer = await fetch(`${this.url}?i=${batch.join(",")}`);
+      const answer = await fetch(withQuery(this.url, { i: batch.join(",") }));
       if (!answer.ok) throw new Error(`rows: ${answer.status}`);
       const template = document.createElement("template");
       template.innerHTML = await answer.text();

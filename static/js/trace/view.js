@@ -1,5 +1,5 @@
 // The trace of a run: rows, folds, filter, the current entry, following what comes.
-import { all, one, say } from "../dom.js";
+import { all, fromAddress, keepInAddress, one, say, withQuery } from "../dom.js";
 import { Finder } from "./find.js";
 import { Trace } from "./model.js";
 import { Rows } from "./rows.js";
@@ -49,6 +49,7 @@ export class TraceView {
 
   /** Ask for the whole index, then show the entry of the address, the end, or the beginning. */
   async open(getJson) {
+    this.filterOfAddress();
     this.readFilter();
     this.trace.take(await getJson(this.run.dataset.trace));
     this.isOpen = true;
@@ -56,13 +57,14 @@ export class TraceView {
     const asked = Number(new URLSearchParams(location.search).get("e") ?? NaN);
     if (this.trace.place.has(asked)) this.select(asked, { share: 0.3 });
     else if (this.isLive()) this.goToEnd();
+    this.finder.ofAddress();
   }
 
   /** Ask for what is new since; keep what is being read where it is. */
   async refresh(getJson) {
     const following = this.window.atEnd;
     const before = this.trace.index.length;
-    const { changed, fresh } = this.trace.take(await getJson(`${this.run.dataset.trace}?since=${this.trace.seq}`));
+    const { changed, fresh } = this.trace.take(await getJson(withQuery(this.run.dataset.trace, { since: this.trace.seq })));
     for (const index of changed) this.rows.drop(index);
     if (!fresh && !changed.length) return 0;
     if (changed.length) this.onChanged(changed);
@@ -117,19 +119,21 @@ export class TraceView {
       place.className = "marks";
       meta.before(place);
     }
-    const [tags, comments] = marks;
-    const told = [[comments, "comment"], [tags, "tag"]].filter(([n]) => n);
-    place.textContent = told.map(([n, word]) => `${n} ${word}${n === 1 ? "" : "s"}`).join(", ");
+    const [tags, comments, branches] = marks;
+    const told = [[comments, "comment"], [tags, "tag"]].filter(([n]) => n).map(([n, word]) => `${n} ${word}${n === 1 ? "" : "s"}`);
+    if (branches) told.push(branches === 1 ? "1 branch starts here" : `${branches} branches start here`);
+    place.textContent = told.join(", ");
   }
 
   mark(marks) {
-    this.marks = new Map(marks.map(([index, tags, comments]) => [index, [tags, comments]]));
+    this.marks = new Map(marks.map(([index, ...counts]) => [index, counts]));
     this.window.draw();
   }
 
   goToMark(step) {
     for (let i = this.here() + step; i >= 0 && i < this.trace.index.length; i += step) {
-      if (this.marks.has(this.trace.index[i])) return this.select(this.trace.index[i], { share: 0.3 });
+      const [tags, comments] = this.marks.get(this.trace.index[i]) ?? [];
+      if (tags || comments) return this.select(this.trace.index[i], { share: 0.3 });
     }
   }
 
@@ -146,7 +150,7 @@ export class TraceView {
       one(".label", line).after(told);
     }
     const count = trace.count[i];
-    told.textContent = `${count} ${count === 1 ? "entry" : "entries"}`;
+    told.textContent = trace.groups.has(i) ? `${count + 1} one after the other` : `${count} ${count === 1 ? "entry" : "entries"}`;
     const meta = one(".meta", line);
     const isOpen = trace.until[i] < 0;
     meta.textContent = isOpen ? (this.isLive() ? "now" : "") : duration((trace.until[i] - trace.at[i]) / 1000);
@@ -208,9 +212,7 @@ export class TraceView {
     if (share !== null) this.window.goTo(i, share);
     else if (!stays) this.window.bringIn(i);
     else this.window.draw();
-    const url = new URL(location.href);
-    url.searchParams.set("e", index);
-    history.replaceState(null, "", url);
+    keepInAddress("e", String(index));
     this.onCurrent(index, opens);
     this.showErrors();
   }
@@ -218,9 +220,7 @@ export class TraceView {
   unselect() {
     this.current = null;
     this.tree.removeAttribute("aria-activedescendant");
-    const url = new URL(location.href);
-    url.searchParams.delete("e");
-    history.replaceState(null, "", url);
+    keepInAddress("e", "");
     this.window.draw();
   }
 
@@ -301,7 +301,17 @@ export class TraceView {
     this.trace.hiddenKinds = new Set(kinds);
   }
 
+  /** The groups that are shown, where others are than at first: `show=logs,errors`. */
+  filterOfAddress() {
+    const shown = fromAddress("show")?.split(",");
+    if (shown) for (const box of all(".group input")) box.checked = shown.includes(box.name);
+  }
+
   filter() {
+    const boxes = all(".group input");
+    const isOther = boxes.some((box) => box.checked !== (box.dataset.default === "on"));
+    const names = boxes.filter((box) => box.checked).map((box) => box.name);
+    keepInAddress("show", isOther ? names.join(",") || "none" : "");
     this.readFilter();
     this.trace.layRows();
     this.window.lay();

@@ -55,8 +55,6 @@ FAMILIES: list[tuple[str, bytes | Files, str, str]] = [
     ("start", family(START + "        1/0"), "serverOrTask", "failed in start: ZeroDivisionError"),
     ("permission", family("    get_permissions = lambda t: ['x']"), "serverOrTask", "permissions"),
     ("variables", family("    required_environment_variables = ['K']"), "serverOrTask", "--env-f"),
-    ("internet", family("    get_permissions = lambda t: ['full_internet']"), "serverOrTask",
-     "full_internet in get_permissions"),
     ("vm", family("    get_aux_vm_spec = lambda t: {}"), "serverOrTask", "does not have"),
     ("manifest", {**family(""), "manifest.yaml": "task: {}"}, "serverOrTask", "task: Extra inputs"),
     ("yaml", {**family(""), "manifest.yaml": "a: ["}, "serverOrTask", "manifest.yaml is not YAML"),

@@ -27,6 +27,7 @@ from runs.models import (
 from runs.outputs import append, begin
 from runs.states import RunStatus, Step
 from tests.factories import (
+    make_agentless_environment,
     make_edit,
     make_entry,
     make_host,
@@ -78,6 +79,7 @@ def make_one_of_each(user: User, number: int) -> Run:
     snapshot = make_snapshot(run)
     Rescoring.objects.create(branch=run.branches.get(), snapshot=snapshot, user=user)
     RunModel.objects.create(run=run, model="m")
+    make_agentless_environment(user, host=make_host(f"host-{number}")).orders.create(kind="start")
     TaskExtracted.objects.create(commit_id=f"c{number}", task_id="x/y", content={})
     HostGpu.objects.create(host=make_host(), index=number, model="h100", name="<b>bold</b>")
     SavedQuery.objects.create(user=user, name=f"<b>{number}", text="SELECT 1")

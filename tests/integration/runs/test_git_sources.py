@@ -1,18 +1,21 @@
 """Task families and agents from real repositories."""
 
+import json
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runs import git_sources, task_source
+from runs import environment_streams, git_sources, task_source
 from runs.git import GitFailed, Repository
-from runs.models import Upload
+from runs.models import TaskEnvironment, Upload
 from runs.task_archives import UnknownFamily
 from runs.uploads import path_of
-from tests.factories import make_user
+from tests.clients import client_of
+from tests.factories import make_host, make_user
 from tests.repositories import WorkingCopy, repository
 from vivaria.config import config
 from vivaria.errors import InvalidInput
@@ -199,3 +202,26 @@ def test_several_at_once_share_one_mirror(tasks: WorkingCopy) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(look, range(4)))
     assert tasks.git("rev-parse", "main") == mirrored.commit_of("main")
+
+
+def test_an_environment_starts_from_git_as_metrs_client_asks(tasks: WorkingCopy, ann: User) -> None:
+    make_host()
+    commit = tasks.git("rev-parse", "HEAD")
+    wanted = {
+        "taskId": "count/main",
+        "source": {"type": "gitRepo", "commitId": commit},
+        "dontCache": False,
+        "isK8s": None,
+    }
+    client = client_of(ann)
+    answer: Any = client.post("/startTaskEnvironment", json.dumps(wanted), "application/json")
+    # As the server does; closing the whole answer would close the test's connection, too.
+    for close in answer._resource_closers:
+        if isinstance(getattr(close, "__self__", None), environment_streams._Held):
+            close()
+    environment = TaskEnvironment.objects.get()
+    assert (answer.status_code, environment.repo_name) == (200, TASKS)
+    assert (environment.commit_id, environment.is_main_ancestor) == (commit, True)
+    assert task_source.env_of(environment.env_handle) == {"KEY": "first"}
+    # Whoever goes away before the first word gives the stream's place back.
+    assert environment_streams._places._value == environment_streams.AT_ONCE

@@ -27,6 +27,7 @@ def append(output: StepOutput, text: str, offset: int = 0) -> bool:
 
 
 def test_a_step_begun_twice_has_one_record(output: StepOutput) -> None:
+    assert output.run_id is not None
     assert outputs.begin(run_id=output.run_id, step=Step.TASK_BUILD).pk == output.pk
 
 
@@ -44,13 +45,13 @@ def test_a_nul_is_stored_as_its_symbol(output: StepOutput) -> None:
 def test_the_end_of_a_step_fills_the_column_that_users_query(output: StepOutput) -> None:
     append(output, "built")
     outputs.end(output, exit_status=0)
-    result = Run.objects.get(pk=output.run_id).task_build_command_result
+    result = Run.objects.get(steps=output).task_build_command_result
     assert (result["stdout"], result["stderr"], result["exitStatus"]) == ("built", "", 0)
 
 
 def test_a_step_with_nothing_to_do_says_why(output: StepOutput) -> None:
     outputs.end(output, exit_status=0, note="The image was there.")
-    assert Run.objects.get(pk=output.run_id).task_build_command_result["stdout"] == (
+    assert Run.objects.get(steps=output).task_build_command_result["stdout"] == (
         "The image was there."
     )
 

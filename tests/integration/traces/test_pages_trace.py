@@ -104,7 +104,7 @@ def test_rows_cost_the_same_number_of_queries(pages: Client, run: Run) -> None:
         row_of(pages, entries[0])
     with CaptureQueriesContext(connection) as all_of_them:
         pages.get(f"/run/{run.pk}/trace/rows?i={','.join(str(e.index) for e in entries)}")
-    assert len(all_of_them) == len(one) == 4
+    assert len(all_of_them) == len(one) == 5
 
 
 @pytest.mark.parametrize("indexes", ["x", "1,-2", "9" * 17, ",".join(["1"] * 201)])
