@@ -1,8 +1,8 @@
 """A `generate` call: its entry first, then the model, then the entry's end, whatever came.
 
 No thread and no database connection is held while the model works. A call that is said twice is
-made once: a repeat joins the one that is under way, or is told what came of it. One that failed is
-made again, in the same entry.
+made once: a repeat joins the one that is under way, waits for the gateway process that makes it, or
+is told what came of it. One that failed, or whose process died, is made again, in the same entry.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 # Between attempts to write down what was paid for, while the database is away.
 WRITE_AGAIN_S: Final = 5.0
+# Between looks whether another process still makes the call.
+LOOK_S: Final = 1.0
 
 
 class Stopped(VivariaError):
@@ -74,19 +76,26 @@ class Generating:
             ProviderError: the provider refused, or failed for too long.
             IndexTaken: another entry has the index.
         """
-        content = generations.begun({"agentRequest": self.request})
+        process = await self.call.gateway.presence.known()
+        content = generations.begun({"agentRequest": self.request, "askedBy": process})
         try:
             await self.call.store(self.wanted, content_from(EntryType.GENERATION, content))
         except IndexTaken:
-            found = await self.call.service(
-                generations.again, place=self.call.place(self.wanted), request=self.request
-            )
-            if found is not None:
-                return found
+            found = await self.call.found(self._again, every_s=LOOK_S)
+            if found.result is not None:
+                return found.result
         key = (self.wanted.run_id, self.wanted.index)
         under_way = self.call.gateway.generations
         task = under_way.of(key) or under_way.start(key, self._carry_out)
         return await asyncio.shield(task)
+
+    async def _again(self) -> generations.Again | None:
+        return await self.call.service(
+            generations.again,
+            place=self.call.place(self.wanted),
+            request=self.request,
+            process=await self.call.gateway.presence.known(),
+        )
 
     async def _carry_out(self) -> Json:
         began = monotonic()

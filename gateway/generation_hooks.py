@@ -68,14 +68,15 @@ async def generate(call: Call, wanted: GenerateInput, request: Json, checked: Ge
 @mutation("countPromptTokens", CountWanted, decode=_count_input, has_value=True, names_branch=False)
 async def count_prompt_tokens(
     call: Call, _wanted: CountInput, request: Json, checked: GenRequest
-) -> dict[str, int]:
-    """Count the tokens of a prompt, without asking the model."""
+) -> Json:
+    """Count the tokens of a prompt, without asking the model, or say that it is an estimate."""
     _check_shape(request)
     route = await call.service(
         access.look_up, run_id=call.agent.run_id, model=checked.settings.model
     )
     question = question_of(request, checked.settings)
-    return {"tokens": await counting.tokens_of(line_of(call, route), question)}
+    count = await counting.tokens_of(line_of(call, route), question)
+    return {"tokens": count.tokens, "isEstimate": count.is_estimate}
 
 
 @mutation("embeddings", EmbeddingsInput, has_value=True, names_branch=False)
@@ -85,8 +86,9 @@ async def embeddings(call: Call, wanted: EmbeddingsInput) -> Json:
     model = wanted.model or embedding.DEFAULT_MODEL
     made = await embedding.embed(await line_to(call, model), parse(call.raw))
     await call.service(
-        spending.book,
+        spending.book_to_branch,
         run_id=call.agent.run_id,
+        number=call.agent.number,
         model=model,
         usage=made.usage,
         cost_usd=made.cost_usd,

@@ -16,8 +16,6 @@ from gateway.database import ServiceThreads
 from middleman import access, rating, spending
 from middleman.exchange import Line
 from middleman.quotas import Quotas
-from middleman.registry import ModelRoute
-from runs import used_models
 from traces import late_ratings
 from traces.late_ratings import OptionKey, Unrated
 from vivaria.errors import VivariaError
@@ -102,7 +100,7 @@ class LateRatings:
         asked = await self._services.call(late_ratings.unrated_of, key)
         if asked is None:
             return
-        route = await self._services.call(_admit, key.run_id, asked.model)
+        route = await self._services.call(access.admit_rater, run_id=key.run_id, model=asked.model)
         line = Line(http=self._http, quotas=self._quotas, route=route, run_id=key.run_id)
         rated = await _rated(line, asked)
         if rated.usage.total:
@@ -120,10 +118,3 @@ async def _rated(line: Line, asked: Unrated) -> rating.Ratings:
     return await rating.rate(
         line, template=asked.template, transcript=asked.transcript, actions=[asked.action]
     )
-
-
-def _admit(run_id: int, model: str) -> ModelRoute:
-    route = access.look_up(run_id=run_id, model=model)
-    access.check_budgets(run_id=run_id)
-    used_models.note(run_id=run_id, model=model)
-    return route

@@ -32,6 +32,7 @@ from gateway.passthrough_wire import (
 from gateway.process import Gateway
 from gateway.upstream import ProviderLost, Target, open_upstream
 from middleman.listing import permitted_names
+from middleman.registry import check_calls_models
 from middleman.retrying import Lost
 from vivaria.config import config
 from vivaria.errors import Forbidden, NotSignedIn, VivariaError
@@ -127,8 +128,10 @@ async def _forward(call: Call, address: Address, answering: Answering) -> None:
     """Send a request with the caller's own key on to the provider, and its answer back.
 
     Raises:
+        ModelSwitchedOff: nothing leaves this server, whosever key it is.
         ProviderLost: there was no answer.
     """
+    check_calls_models()
     query = call.scope["query_string"].decode("latin-1")
     url = f"{_real_url(address.wire)}{address.path}" + (f"?{query}" if query else "")
     target = Target(url, _own_headers(call, address.wire), call.raw, address.method)

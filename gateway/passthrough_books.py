@@ -16,7 +16,6 @@ from middleman.quotas import Priority
 from middleman.registry import ModelRoute
 from middleman.usage_types import NO_TOKENS, TokenUsage
 from runs.models import Run
-from traces import generations
 from traces.services import EntryPlace
 from vivaria.errors import VivariaError
 
@@ -32,18 +31,16 @@ class Admitted(NamedTuple):
 
 
 def admit(*, place: EntryPlace, address: Address, request: dict[str, Any]) -> Admitted:
-    """Let a branch's call go on, and write its entry, if it has one.
+    """Let a branch's call go on.
 
     Raises:
-        VivariaError: it is not to be made; no entry was written.
+        VivariaError: it is not to be made.
     """
     route = access.admit(run_id=place.run_id, number=place.number, model=request["model"])
     if route.wire != address.wire:
         others = {"openai": "/openai/v1", "anthropic": "/anthropic/v1"}
         fix = f"Call it at {others[route.wire]}" if route.wire in others else "Use hooks.generate"
         raise ModelNotFound(f"Model {route.name!r} does not speak this wire. {fix}.")
-    if address.form is not None:
-        generations.begin(place=place, content={"agentPassthroughRequest": request})
     is_low = Run.objects.values_list("is_low_priority", flat=True).get(pk=place.run_id)
     return Admitted(route, "low" if is_low else "high")
 
@@ -74,8 +71,12 @@ class Books:
         cost = cost_usd(self.route, usage, datetime.now(UTC)) if usage.total else 0.0
         if (form := self.address.form) is None:
             if usage.total:
-                spending.book(
-                    run_id=self.place.run_id, model=self.route.name, usage=usage, cost_usd=cost
+                spending.book_to_branch(
+                    run_id=self.place.run_id,
+                    number=self.place.number,
+                    model=self.route.name,
+                    usage=usage,
+                    cost_usd=cost,
                 )
             return usage
         spending.finish(

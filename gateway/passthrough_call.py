@@ -14,6 +14,7 @@ from anyio import to_thread
 from gateway.answering import Answering
 from gateway.call import Call, ClientGone
 from gateway.gates import may_spend
+from gateway.inputs import Common
 from gateway.passthrough_books import Admitted, Books, admit, parsed
 from gateway.passthrough_wire import (
     Address,
@@ -36,7 +37,9 @@ from gateway.upstream import (
 from gateway.waits import Wait
 from middleman.quotas import Turn
 from middleman.retrying import DEADLINE_S, Lost, Persistence
-from traces.services import place_here
+from traces.contents import EntryType, content_from
+from traces.generations import begun
+from traces.services import EntryPlace, place_here
 from vivaria.clock import now_ms
 from vivaria.errors import InvalidInput
 from vivaria.wire import Malformed, parse
@@ -62,7 +65,10 @@ async def pass_through(call: Call, address: Address, answering: Answering) -> No
     agent = call.agent
     place = place_here(run_id=agent.run_id, number=agent.number)
     admitted = await call.service(admit, place=place, address=address, request=request)
-    answering.is_booked = address.form is not None
+    if address.form is not None:
+        content = begun({"agentPassthroughRequest": request})
+        await call.store(_common(place), content_from(EntryType.GENERATION, content))
+        answering.is_booked = True
     books = Books(place, address, request, admitted.route)
     await Exchange(call, admitted, books, answering).carry_out()
 
@@ -259,6 +265,15 @@ class Exchange:
         await self._turn.spent(usage.total)
         if (await self._call.look_again()).is_due:
             await self._call.enforce_limits()
+
+
+def _common(place: EntryPlace) -> Common:
+    return Common(
+        run_id=place.run_id,
+        agent_branch_number=place.number,
+        index=place.index,
+        called_at=place.called_at_ms,
+    )
 
 
 async def _off_loop_if_large(work: Callable[[], T], on: bytes) -> T:

@@ -14,6 +14,7 @@ from gateway.callers import Callers
 from gateway.database import ServiceThreads, connect, reader_pool
 from gateway.late_ratings import LateRatings
 from gateway.limit_looks import LimitLooks
+from gateway.presence import Presence
 from gateway.under_way import UnderWay
 from gateway.waits import Waits
 from gateway.wakeups import Wakeups
@@ -44,6 +45,7 @@ class Gateway:
         self.waits = Waits(self.services)
         self.callers = Callers(self.agents, self.services)
         self.generations = UnderWay()
+        self.presence = Presence()
         # That pass calls through, each with books to close.
         self._exchanges: set[asyncio.Task[Any]] = set()
         self.limits = LimitLooks(self.services, on_look=self.agents.forget)
@@ -64,6 +66,7 @@ class Gateway:
                 self.wakeups.listen(),
                 self.wakeups.tell(),
                 self.quotas.renew(),
+                self.presence.run(),
                 self._late_ratings.run(),
             )
         ]

@@ -37,6 +37,35 @@ def admit(*, run_id: int, number: int, model: str) -> ModelRoute:
     return route
 
 
+def admit_rater(*, run_id: int, model: str) -> ModelRoute:
+    """Let a model rate what an agent may do, and find the way to it.
+
+    It does nothing itself, so it may be any model, also where a run is alone on the Internet.
+
+    Raises:
+        ModelNotFound, ModelSwitchedOff, ModelForbidden, NoKey: it is not to be called.
+        BudgetSpent: the user's or the batch's money is used up.
+    """
+    route = look_up(run_id=run_id, model=model)
+    check_budgets(run_id=run_id)
+    used_models.note(run_id=run_id, model=model)
+    return route
+
+
+def admit_person(user: User, *, model: str, batch_id: str) -> ModelRoute:
+    """Let a person call a model themselves, and find the way to it.
+
+    Raises:
+        ModelNotFound, ModelSwitchedOff, ModelForbidden, NoKey: it is not to be called.
+        BudgetSpent: the person's or the batch's money is used up.
+    """
+    row = row_of(model)
+    _check_row_for(row, user)
+    route = route_of(model, row)
+    _check_budgets_of(Q(user=user) | Q(batch_id=batch_id))
+    return route
+
+
 def look_up(*, run_id: int, model: str) -> ModelRoute:
     """Find the way to a model for a call that costs nothing.
 
@@ -96,7 +125,10 @@ def check_budgets(*, run_id: int) -> None:
     Raises:
         BudgetSpent: names the budget, what was spent, and who can raise it.
     """
-    owners = Q(user__runs__pk=run_id) | Q(batch__runs__pk=run_id)
+    _check_budgets_of(Q(user__runs__pk=run_id) | Q(batch__runs__pk=run_id))
+
+
+def _check_budgets_of(owners: Q) -> None:
     limited = Budget.objects.filter(owners, limit_usd__isnull=False)
     for budget in limited.order_by("batch_id").distinct():
         limit = budget.limit_usd
@@ -109,9 +141,13 @@ def check_budgets(*, run_id: int) -> None:
 
 
 def _check_row(row: Model | None, *, run_id: int) -> None:
+    if row is not None:
+        _check_row_for(row, User.objects.get(runs__pk=run_id))
+
+
+def _check_row_for(row: Model | None, user: User) -> None:
     if row is None:
         return
-    user = User.objects.get(runs__pk=run_id)
     wanted = set(row.groups.values_list("pk", flat=True))
     own = set(user.groups.values_list("pk", flat=True))
     if not _admits(row, wanted, user, own):

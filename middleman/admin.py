@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from middleman.models import Budget, Model, Provider, Spend
+from middleman.models import Budget, Model, PlaygroundCall, Provider, Spend
 from middleman.usage_report import KEYS, SpendQuery, report
 from vivaria.admin_bases import HistoryAdmin, QuickAdmin
 from vivaria.errors import InvalidInput
@@ -155,3 +155,13 @@ class SpendAdmin(HistoryAdmin):
         rows = [(row[by], row) for row in summed.rows[:50]]
         more = {"by": by, "keys": list(KEYS), "sums": rows, "total": summed.total}
         return super().changelist_view(request, {**(extra_context or {}), **more})
+
+
+@admin.register(PlaygroundCall)
+class PlaygroundCallAdmin(HistoryAdmin):
+    """Who asked which model what, on the playground."""
+
+    list_display = ("id", "created_at", "user_id", "model", "cost_usd")
+    list_filter = ("created_at",)
+    search_fields = ("model", "user__username")
+    deferred = ("request", "result")

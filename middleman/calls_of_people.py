@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings as django_settings
-from django.db.models import Q
 
 from middleman import access, listing, spending
 from middleman.asking import Json, Question
 from middleman.client import new_client
-from middleman.errors import BudgetSpent, ModelForbidden
 from middleman.exchange import Line
 from middleman.generate import Generation, generate
-from middleman.models import Budget
 from middleman.questions import Settings
 from middleman.quotas import Quotas
-from middleman.registry import ModelRoute, resolve, row_of
+from middleman.registry import ModelRoute
 from runs.models import RunBatch
 from vivaria.errors import VivariaError
 from vivaria.models import User
@@ -38,31 +35,12 @@ class Said:
 
 def names(user: User) -> list[str]:
     """Name the models that a person may call."""
-    return [str(info["name"]) for info in listing.listed_for(user)]
+    return listing.permitted_to(user)
 
 
 def admit(user: User, model: str) -> ModelRoute:
-    """Find the way to a model that a person may call.
-
-    Raises:
-        ModelForbidden, ModelNotFound, ModelSwitchedOff, NoKey: it is not to be called.
-        BudgetSpent: the person's money is used up.
-    """
-    row = row_of(model)
-    if row is not None and row not in access.permitted_rows(user):
-        raise ModelForbidden(
-            f"You may not call model {model!r}. Choose another, or ask an administrator."
-        )
-    limited = Budget.objects.filter(
-        Q(user=user) | Q(batch_id=BATCH), limit_usd__isnull=False
-    ).order_by("batch_id")
-    for budget in limited:
-        if budget.limit_usd is not None and budget.spent_usd >= budget.limit_usd:
-            raise BudgetSpent(
-                f"The budget of {budget.owner} is used up: {budget.spent_usd:.2f} of "
-                f"{budget.limit_usd:.2f} USD are spent. An administrator can raise it."
-            )
-    return resolve(model)
+    """Find the way to a model that a person may call (see `access.admit_person`)."""
+    return access.admit_person(user, model=model, batch_id=BATCH)
 
 
 def ask(user: User, model: str, prompts: Sequence[str], *, system: str = "") -> list[Said]:
@@ -77,9 +55,9 @@ def ask(user: User, model: str, prompts: Sequence[str], *, system: str = "") -> 
         RunBatch.objects.get_or_create(name=BATCH)
     for generation in made:
         if generation.usage.total:
-            spending.book_for(
+            spending.book_to(
                 user_id=user.pk,
-                batch=BATCH,
+                batch_id=BATCH,
                 model=model,
                 usage=generation.usage,
                 cost_usd=generation.cost_usd,

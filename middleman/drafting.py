@@ -31,7 +31,7 @@ Answer with a JSON object that has the keys "thinking" and "query", and nothing 
 
 
 def draft(user: User, wish: str, *, model: str = "") -> str:
-    """Have a model write the query that somebody wishes for; Postgres has read it.
+    """Have a model write the query that somebody wishes for; nobody has tried it yet.
 
     Raises:
         InvalidInput: the wish is empty or too long, or the model wrote no query that works.

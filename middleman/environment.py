@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from middleman.models import Provider
-from vivaria.config import Config
+from vivaria.config import Config, config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +24,19 @@ class KnownProvider:
 
     @classmethod
     def of_row(cls, row: Provider) -> "KnownProvider":
+        """Read a row. One without a key that stands where the environment's does has its key."""
         wire: Literal["openai", "anthropic"] = "anthropic" if row.wire == "anthropic" else "openai"
+        named = providers_of(config()).get(row.name)
+        own_key = row.key
+        stands_there = named is not None and named.base_url == row.base_url.rstrip("/")
+        lent = named if stands_there and not own_key else None
         return cls(
             name=row.name,
             wire=wire,
             base_url=row.base_url,
-            key=row.key,
+            key=lent.key if lent else own_key,
+            headers=lent.headers if lent else (),
+            models=named.models if named and stands_there else (),
             is_enabled=row.is_enabled,
             needs_key=row.name in WELL_KNOWN,
         )
@@ -38,36 +45,36 @@ class KnownProvider:
 WELL_KNOWN = ("openai", "anthropic", "gemini")
 
 
-def providers_of(config: Config) -> dict[str, KnownProvider]:
+def providers_of(settings: Config) -> dict[str, KnownProvider]:
     """List what the environment names, the well-known ones also where they have no key."""
-    if config.vivaria_middleman_type == "remote":
-        return _remote(config)
+    if settings.vivaria_middleman_type == "remote":
+        return _remote(settings)
     openai_headers = {
-        "OpenAI-Organization": config.openai_organization,
-        "OpenAI-Project": config.openai_project,
+        "OpenAI-Organization": settings.openai_organization,
+        "OpenAI-Project": settings.openai_project,
     }
     known = [
         KnownProvider(
             name="openai",
             wire="openai",
-            base_url=f"{config.openai_api_url.rstrip('/')}/v1",
-            key=_text(config.openai_api_key),
+            base_url=f"{settings.openai_api_url.rstrip('/')}/v1",
+            key=_text(settings.openai_api_key),
             headers=tuple((name, value) for name, value in openai_headers.items() if value),
         ),
         KnownProvider(
             name="anthropic",
             wire="anthropic",
-            base_url=f"{config.anthropic_api_url.rstrip('/')}/v1",
-            key=_text(config.anthropic_api_key),
+            base_url=f"{settings.anthropic_api_url.rstrip('/')}/v1",
+            key=_text(settings.anthropic_api_key),
         ),
         KnownProvider(
             name="gemini",
             wire="openai",
-            base_url=f"{config.gemini_api_url.rstrip('/')}/{config.gemini_api_version}/openai",
-            key=_text(config.gemini_api_key),
+            base_url=f"{settings.gemini_api_url.rstrip('/')}/{settings.gemini_api_version}/openai",
+            key=_text(settings.gemini_api_key),
         ),
     ]
-    for server in config.vivaria_model_servers:
+    for server in settings.vivaria_model_servers:
         known.append(
             KnownProvider(
                 name=server.name,
@@ -81,10 +88,10 @@ def providers_of(config: Config) -> dict[str, KnownProvider]:
     return {provider.name: provider for provider in known}
 
 
-def _remote(config: Config) -> dict[str, KnownProvider]:
+def _remote(settings: Config) -> dict[str, KnownProvider]:
     """Have a remote gateway answer, on both wires."""
-    url = (config.middleman_api_url or "").rstrip("/")
-    token = _text(config.access_token)
+    url = (settings.middleman_api_url or "").rstrip("/")
+    token = _text(settings.access_token)
     # The first whose patterns fit is asked.
     return {
         "anthropic": KnownProvider(

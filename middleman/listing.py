@@ -41,9 +41,9 @@ def permitted(*, run_id: int) -> list[Json]:
     return _listed(access.permitted_rows(User.objects.get(runs__pk=run_id)))
 
 
-def listed_for(user: User) -> list[Json]:
-    """List the models that a person may call, by name."""
-    return _listed(access.permitted_rows(user))
+def permitted_to(user: User) -> list[str]:
+    """Name the models that a person may call."""
+    return [info["name"] for info in _listed(access.permitted_rows(user))]
 
 
 def permitted_names(*, run_id: int | None) -> list[str]:

@@ -202,3 +202,28 @@ class Budget(models.Model):
     def owner(self) -> str:
         """Whose it is, in words."""
         return f"user {self.user_id}" if self.user_id else f"batch {self.batch_id}"
+
+
+class PlaygroundCall(models.Model):
+    """What a person asked on the playground, and what came: their history, and the audit."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_column="userId", related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True, db_column="createdAt")
+    model = models.TextField()
+    # A genRequest of the contract.
+    request = models.JSONField()
+    # Its MiddlemanResult; null while the model works, and where the site ended meanwhile.
+    result = models.JSONField(null=True, blank=True)
+    cost_usd = models.FloatField(null=True, blank=True, db_column="costUsd")
+
+    class Meta:
+        db_table = "playground_calls_t"
+        indexes = [
+            # A person's newest calls.
+            models.Index(fields=["user", "-id"], name="playground_calls_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} by {self.user_id}"

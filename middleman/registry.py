@@ -88,10 +88,7 @@ def route_of(name: str, row: Model | None) -> ModelRoute:
             ),
             row,
         )
-    if config().vivaria_middleman_type == "noop":
-        raise ModelSwitchedOff(
-            f"This server calls no models (VIVARIA_MIDDLEMAN_TYPE is noop), so not {name!r} either."
-        )
+    check_calls_models()
     provider, name_there = _provider_of(name, row)
     if not provider.is_enabled:
         raise ModelSwitchedOff(
@@ -115,6 +112,19 @@ def route_of(name: str, row: Model | None) -> ModelRoute:
     return _with_row(route, row)
 
 
+def check_calls_models() -> None:
+    """Return if this server asks providers at all.
+
+    Raises:
+        ModelSwitchedOff: it does not.
+    """
+    if config().vivaria_middleman_type == "noop":
+        raise ModelSwitchedOff(
+            "This server calls no models: VIVARIA_MIDDLEMAN_TYPE is noop. Set it to builtin or "
+            "remote, or use a builtin/ model."
+        )
+
+
 def is_builtin(name: str) -> bool:
     """Whether a model is answered here, without any provider."""
     return name.startswith(f"{BUILTIN}/") or DUMMY in name
@@ -131,6 +141,21 @@ def known_providers() -> dict[str, KnownProvider]:
     for row in Provider.objects.all():
         found[row.name] = KnownProvider.of_row(row)
     return found
+
+
+def named_by_environment(name: str) -> KnownProvider | None:
+    """Find a provider that the environment names, whether it has a row or not."""
+    return providers_of(config()).get(name)
+
+
+def check_is_known(name: str) -> None:
+    """Return if somebody answers for a model, switched off or without a key though they be.
+
+    Raises:
+        ModelNotFound: no provider is known for it.
+    """
+    if not is_builtin(name):
+        _provider_of(name, row_of(name))
 
 
 def _provider_of(name: str, row: Model | None) -> tuple[KnownProvider, str]:

@@ -62,15 +62,27 @@ def finish(
     return fresh
 
 
-def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) -> None:
-    """Add what a run's call used to the spend of its user and batch."""
-    run = Run.objects.only("user_id", "batch_id").get(pk=run_id)
-    book_for(user_id=run.user_id, batch=run.batch_id, model=model, usage=usage, cost_usd=cost_usd)
+@transaction.atomic(savepoint=False)
+def book_to_branch(
+    *, run_id: int, number: int, model: str, usage: TokenUsage, cost_usd: float | None
+) -> None:
+    """Count a call that has no entry, such as embeddings: against the branch's limits, and paid."""
+    charge = Charge(tokens=usage.total, cost_usd=cost_usd or 0.0)
+    # Totals before spend, as `finish` locks them.
+    generations.charge_branch(run_id=run_id, number=number, charge=charge)
+    book(run_id=run_id, model=model, usage=usage, cost_usd=cost_usd)
 
 
 @transaction.atomic(savepoint=False)
-def book_for(
-    *, user_id: str, batch: str, model: str, usage: TokenUsage, cost_usd: float | None
+def book(*, run_id: int, model: str, usage: TokenUsage, cost_usd: float | None) -> None:
+    """Add what a run's call used to the spend of its user and batch."""
+    run = Run.objects.only("user_id", "batch_id").get(pk=run_id)
+    book_to(user_id=run.user_id, batch_id=run.batch_id, model=model, usage=usage, cost_usd=cost_usd)
+
+
+@transaction.atomic(savepoint=False)
+def book_to(
+    *, user_id: str, batch_id: str, model: str, usage: TokenUsage, cost_usd: float | None
 ) -> None:
     """Add what a call used to the spend of a user and a batch."""
     cost = cost_usd or 0.0
@@ -81,7 +93,7 @@ def book_for(
                 timezone.now().date(),
                 model,
                 user_id,
-                batch,
+                batch_id,
                 usage.prompt,
                 usage.cache_read,
                 usage.cache_write,
@@ -92,4 +104,4 @@ def book_for(
         )
         # Users before batches: in one order, so that two calls never wait for each other.
         cursor.execute(_ADD_TO_USER, [user_id, cost])
-        cursor.execute(_ADD_TO_BATCH, [batch, cost])
+        cursor.execute(_ADD_TO_BATCH, [batch_id, cost])

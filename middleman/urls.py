@@ -2,6 +2,17 @@
 
 from django.urls import path
 
-from middleman import api
+from middleman import api, api_registry
 
-urlpatterns = [path("usage/", api.UsageView.as_view(), name="usage")]
+urlpatterns = [
+    path("usage/", api.UsageView.as_view(), name="usage"),
+    path("providers/", api_registry.ProviderList.as_view(), name="providers"),
+    path("providers/<slug:name>/", api_registry.ProviderDetail.as_view(), name="provider"),
+    path("models/", api_registry.ModelList.as_view(), name="models"),
+    # Names may hold slashes: <provider>/<model>.
+    path("models/<path:name>/", api_registry.ModelDetail.as_view(), name="model"),
+    path("groups/", api_registry.GroupList.as_view(), name="groups"),
+    path("groups/<str:name>/", api_registry.GroupDetail.as_view(), name="group"),
+    path("budgets/", api_registry.BudgetList.as_view(), name="budgets"),
+    path("budgets/<int:pk>/", api_registry.BudgetDetail.as_view(), name="budget"),
+]

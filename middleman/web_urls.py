@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from middleman import analysis_web, drafting
+from middleman import analysis_web, drafting, web
 
 urlpatterns = [
+    path("playground/", web.playground_page, name="playground"),
     path("analysis/", analysis_web.analysis_page, name="analysis"),
     path("analysis/start", analysis_web.start, name="analysis-start"),
     path("analysis/<int:analysis_id>/", analysis_web.one, name="analysis"),

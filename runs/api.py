@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs import api_rows, hosts, lifecycle, permissions, services, uploads
+from runs import api_rows, hosts, lifecycle, permissions, services, uploads, used_models
 from runs.filters import RunFilter
 from runs.models import AgentBranch, Host, HostGpu, OutputChunk, Run, StepOutput, Transition
 from runs.serializers import (
@@ -32,6 +32,7 @@ from runs.states import ACTIVE
 from vivaria.errors import InvalidInput, NotFound
 from vivaria.models import User
 from vivaria.paging import KeysetPagination
+from vivaria.run_readers import barred_models
 
 
 class NewestFirst(KeysetPagination):
@@ -54,7 +55,10 @@ class RunList(generics.ListAPIView[Run]):
     filterset_class = RunFilter
 
     def get_queryset(self) -> QuerySet[Run]:
-        return api_rows.runs_listed()
+        # The description of this API is made without anybody.
+        by = self.request.user if self.request else None
+        barred = barred_models(by) if isinstance(by, User) else set()
+        return used_models.without(api_rows.runs_listed(), barred)
 
     @extend_schema(request=NewRunSerializer, responses={201: RunSerializer})
     def post(self, request: Request) -> Response:

@@ -54,9 +54,8 @@ class ManyKill(APIView):
     def post(self, request: Request) -> Response:
         """End many runs; those that are not yours to end, or have ended, are left and named."""
         asked = _read(ManySerializer, request)
-        touched = bulk.kill(
-            asked.selected(), by=person(request), is_dry=asked.validated_data["dry_run"]
-        )
+        by = person(request)
+        touched = bulk.kill(asked.selected(by=by), by=by, is_dry=asked.validated_data["dry_run"])
         return Response(TouchedSerializer(touched, many=True).data)
 
 
@@ -77,9 +76,10 @@ class ManyMetadata(APIView):
         """Put keys into the metadata of many runs, and remove others."""
         asked = _read(ManyMetadataSerializer, request)
         requests.check_storable(asked.validated_data, field="set")
+        by = person(request)
         touched = bulk.edit_metadata(
-            asked.selected(),
-            by=person(request),
+            asked.selected(by=by),
+            by=by,
             put=asked.validated_data["set"],
             remove=asked.validated_data["remove"],
             is_dry=asked.validated_data["dry_run"],

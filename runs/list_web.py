@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -21,6 +21,8 @@ from runs.selectors import RunFilter, RunRow, StatusCount
 from runs.states import ACTIVE, WAITING, RunStatus
 from runs.web_query import number_in
 from vivaria.errors import InvalidInput
+from vivaria.models import User
+from vivaria.run_readers import barred_models
 from vivaria.streams import stream_url
 
 EXAMPLE_COMMAND: Final = (
@@ -149,7 +151,7 @@ def runs_export(request: HttpRequest) -> StreamingHttpResponse:
 def runs_changes(request: HttpRequest) -> JsonResponse:
     """Answer a runs page that is open: its rows as they are now, and those that came since."""
     wanted = _filter_of(request)
-    rows = selectors.rows_of(_ids_of(request)[:SHOWN_AT_ONCE])
+    rows = selectors.rows_of(wanted, _ids_of(request)[:SHOWN_AT_ONCE])
     fresh = selectors.newer_than(wanted, number_in(request, "newest") or 0)
     context = _counts_context(request, wanted)
     return JsonResponse(
@@ -192,7 +194,8 @@ def _row_html(row: RunRow) -> str:
 
 def _counts_context(request: HttpRequest, wanted: RunFilter) -> dict[str, Any]:
     counts = selectors.status_counts(wanted)
-    everything = counts if wanted.is_empty else selectors.status_counts(RunFilter())
+    unfiltered = RunFilter(barred=wanted.barred)
+    everything = counts if wanted.is_empty else selectors.status_counts(unfiltered)
     return _queue_context(everything) | {
         "wanted": wanted,
         "total": _total(counts),
@@ -290,6 +293,7 @@ def _filter_of(request: HttpRequest) -> RunFilter:
         task=request.GET.get("task", "").strip(),
         batch=request.GET.get("batch", "").strip(),
         text=request.GET.get("q", "").strip()[:200].replace("\0", ""),
+        barred=frozenset(barred_models(cast(User, request.user))),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db import connection
@@ -10,7 +10,7 @@ from django.db.models import F, FilteredRelation, Max, OuterRef, Q, QuerySet, Su
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
-from runs import placement
+from runs import placement, used_models
 from runs.models import Host, Pause, Run
 from runs.run_order import Order
 from runs.states import ENDED, PauseReason, RunStatus
@@ -43,9 +43,12 @@ class RunFilter:
     task: str = ""
     batch: str = ""
     text: str = ""
+    # Models whose runs are not for the person: left out of rows and counts, no filter of theirs.
+    barred: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_empty(self) -> bool:
+        """Whether it asks for every run that the person may see."""
         return not (self.statuses or self.user or self.task or self.batch or self.text)
 
 
@@ -158,7 +161,8 @@ def _edge(run_id: int) -> Mapping[str, Any]:
 
 def all_rows(wanted: RunFilter, *, ids: Sequence[int] = ()) -> Iterator[RunRow]:
     """Every run of a filter, or those of `ids`, newest first, read a piece at a time."""
-    matching = Run.objects.filter(pk__in=ids) if ids else _matching(wanted)
+    chosen = Run.objects.filter(pk__in=ids)
+    matching = used_models.without(chosen, wanted.barred) if ids else _matching(wanted)
     last = 2**31
     while True:
         piece = _rows(matching).filter(id__lt=last).order_by("-id")[:READ_AT_ONCE]
@@ -169,9 +173,13 @@ def all_rows(wanted: RunFilter, *, ids: Sequence[int] = ()) -> Iterator[RunRow]:
         last = rows[-1].id
 
 
-def rows_of(ids: Sequence[int]) -> list[RunRow]:
-    """The runs that a page shows already, as they are now; newest first."""
-    return [_row(each) for each in _rows(Run.objects.filter(pk__in=ids)).order_by("-id")]
+def rows_of(wanted: RunFilter, ids: Sequence[int]) -> list[RunRow]:
+    """The runs that a page shows already, as they are now; newest first.
+
+    A run that fits the page's filter no more stays; one that is barred by now does not.
+    """
+    shown = used_models.without(Run.objects.filter(pk__in=ids), wanted.barred)
+    return [_row(each) for each in _rows(shown).order_by("-id")]
 
 
 def newer_than(wanted: RunFilter, newest: int) -> list[RunRow]:
@@ -187,7 +195,8 @@ def status_counts(wanted: RunFilter) -> list[StatusCount]:
     thousands are looked at, and every count may be more if there are older ones.
     """
     anything = replace(wanted, statuses=())
-    counted = _count_all() if anything.is_empty else _count_newest(anything)
+    is_all = anything.is_empty and not wanted.barred
+    counted = _count_all() if is_all else _count_newest(anything)
     return [StatusCount(status, *counted(status)) for status in RunStatus]
 
 
@@ -232,7 +241,7 @@ def usernames() -> list[str]:
 
 
 def _matching(wanted: RunFilter) -> QuerySet[Run]:
-    found = Run.objects.all()
+    found = used_models.without(Run.objects.all(), wanted.barred)
     if wanted.statuses:
         found = found.filter(status__in=wanted.statuses)
     if wanted.user:

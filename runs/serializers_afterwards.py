@@ -5,11 +5,13 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from runs import bulk, edits
+from runs import bulk, edits, used_models
 from runs.filters import RunFilter
 from runs.models import BranchEdit, ManualScore, Rescoring, Run, Snapshot, Verdict
 from runs.states import PauseReason
 from vivaria.errors import InvalidInput
+from vivaria.models import User
+from vivaria.run_readers import barred_models
 
 FILTERS = ("status", "task", "user", "batch", "text")
 
@@ -32,8 +34,8 @@ class ManySerializer(serializers.Serializer[Any]):
     filter = serializers.DictField(required=False, help_text="As the list of runs takes it.")
     dry_run = serializers.BooleanField(default=False, help_text="Only say what would be touched.")
 
-    def selected(self) -> QuerySet[Run]:
-        """Return the runs that were asked for.
+    def selected(self, *, by: User) -> QuerySet[Run]:
+        """Return the runs that were asked for, without those that `by` may not read.
 
         Raises:
             InvalidInput: neither ids nor filters, an unknown one, or too many runs.
@@ -45,6 +47,7 @@ class ManySerializer(serializers.Serializer[Any]):
             runs = Run.objects.filter(pk__in=given["runs"])
         else:
             runs = _filtered(given["filter"])
+        runs = used_models.without(runs, barred_models(by))
         bulk.check_size(runs.count())
         return runs.select_related("user").order_by("pk")
 

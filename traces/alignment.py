@@ -13,6 +13,7 @@ from django.db import connection
 
 from traces import selectors
 from traces.kinds import Kind
+from traces.lines import line_of
 from traces.presenting import Row, row_of
 
 MOST_STEPS: Final = 600
@@ -108,7 +109,7 @@ def side_of(run_id: int) -> Side:
     Raises:
         NotFound: there is no such run.
     """
-    start = selectors.start_of(run_id)
+    start = line_of(run_id).start
     with connection.cursor() as cursor:
         cursor.execute(STEPS_SQL, {"run": run_id, "kinds": list(KINDS), "most": MOST_STEPS})
         found = cursor.fetchall()

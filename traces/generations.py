@@ -4,7 +4,7 @@ Calls go through `middleman.spending.finish`, which counts the money in the same
 """
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -14,7 +14,7 @@ from traces import limits
 from traces.contents import EntryType
 from traces.ingest import IndexTaken
 from traces.models import UNFINISHED, TraceEntry
-from traces.services import EntryPlace, write_entry
+from traces.services import EntryPlace
 from traces.statements import FREE, Charge
 from vivaria.live import Kind, tell
 from vivaria.wire import compact, storable
@@ -30,10 +30,19 @@ ABANDONED: Final = (
 # Of an entry that is finished already no row comes back; one that is waits no more
 # (`traces.waits`). The totals are locked last, as STORE does.
 _FINISH: Final = """
-UPDATE trace_entries_t SET content = (content - 'waiting') || %s::jsonb
+UPDATE trace_entries_t SET content = (content - 'waiting' - 'askedBy') || %s::jsonb
 WHERE "runId" = %s AND index = %s AND content->>'type' = 'generation'
     AND content->'finalResult' = 'null'::jsonb
 RETURNING "agentBranchNumber"
+"""
+# Each gateway process that lives holds a lock of its number in this class (`gateway.presence`).
+PRESENCE: Final = 1_869_771_365
+_LIVES: Final = """
+SELECT EXISTS (
+    SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+        AND classid = %s AND objid = %s AND objsubid = 2 AND granted
+)
 """
 _COUNT: Final = """
 UPDATE branch_totals_t t SET
@@ -48,19 +57,6 @@ RETURNING t.tokens, t.actions, t."costUsd", b."usageLimits"::text, b.checkpoint 
 def begun(content: dict[str, Any]) -> dict[str, Any]:
     """Content of an entry whose model is about to be called; `content` holds the request."""
     return {"agentRequest": None, **content, "finalResult": None, "requestEditLog": []}
-
-
-@transaction.atomic
-def begin(*, place: EntryPlace, content: dict[str, Any]) -> bool:
-    """Write the entry of a call that is about to be made; False where it was written before.
-
-    `content` holds `agentRequest`, or `agentPassthroughRequest`.
-
-    Raises:
-        NotFound: there is no such branch.
-        IndexTaken: another entry has the index, or this one is finished.
-    """
-    return write_entry(place=place, kind=EntryType.GENERATION, content=begun(content))
 
 
 @transaction.atomic(savepoint=False)
@@ -89,9 +85,15 @@ def finish(
     return True
 
 
+class Again(NamedTuple):
+    """What a call that was heard before comes to: its result, or None where it is to be made."""
+
+    result: dict[str, Any] | None
+
+
 @transaction.atomic
-def again(*, place: EntryPlace, request: dict[str, Any]) -> dict[str, Any] | None:
-    """Hear a call for the second time: give its result, or None where it is to be made (again).
+def again(*, place: EntryPlace, request: dict[str, Any], process: int) -> Again | None:
+    """Hear a call for the second time, in gateway `process`; None while another one is asking.
 
     An entry that failed is opened again; what came of it before stays under `failedAttempts`.
 
@@ -112,16 +114,35 @@ def again(*, place: EntryPlace, request: dict[str, Any]) -> dict[str, Any] | Non
             f"Run {place.run_id} has another entry with index {place.index}. Use a new index."
         )
     result: dict[str, Any] | None = content["finalResult"]
-    if result is None or result.get("error") is None:
-        return result
-    entry.content = {
-        **content,
-        "finalResult": None,
-        "failedAttempts": [*content.get("failedAttempts", []), result],
-    }
+    if result is not None and result.get("error") is None:
+        return Again(result)
+    if result is None and _is_asked_elsewhere(content.get("askedBy"), process):
+        return None
+    failed = [*content.get("failedAttempts", []), *([] if result is None else [result])]
+    more = {"failedAttempts": failed} if failed else {}
+    entry.content = {**content, "finalResult": None, "askedBy": process, **more}
     entry.save(update_fields=["content"])
     tell(place.run_id, Kind.ENTRIES)
-    return None
+    return Again(None)
+
+
+def _is_asked_elsewhere(asking: int | None, process: int) -> bool:
+    if asking is None or asking == process:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVES, [PRESENCE, asking])
+        (lives,) = cursor.fetchone() or (False,)
+    return bool(lives)
+
+
+@transaction.atomic(savepoint=False)
+def charge_branch(*, run_id: int, number: int, charge: Charge) -> None:
+    """Add what a call without an entry of its own used to its branch's totals."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [*charge, run_id, number])
+        totals = cursor.fetchone()
+    if totals is not None and _may_end(totals):
+        limits.enforce_after_commit(run_id=run_id, number=number)
 
 
 def close_abandoned(*, now: int) -> int:

@@ -163,6 +163,12 @@ class Config(BaseSettings):
         description="Comma-separated patterns (regular expressions, matched whole) of models that "
         "may work on a task with full Internet access without a person.",
     )
+    vivaria_tiktoken_dir: Path | None = Field(
+        None,
+        description="Folder with OpenAI's encodings, `o200k_base.tiktoken` and "
+        "`cl100k_base.tiktoken`: with them prompts are counted, without them estimated. Nothing is "
+        "ever fetched.",
+    )
     chat_rating_model_regex: str | None = Field(
         None,
         description="Rating models (regular expression) that are sampled instead of read by their "

@@ -32,6 +32,8 @@ from tests.stand_ins import provider_openai as openai
 from tests.stand_ins.provider_wire import Numbers, Plan, Wire
 
 HEADER = "x-stand-in"
+# Before the providers' own paths, as a remote gateway has them.
+REMOTE = ("/openai", "/anthropic")
 
 
 class Heard(NamedTuple):
@@ -159,7 +161,9 @@ class ProviderServer:
     def _app(self) -> Any:
         ways: dict[str, Wire] = {**openai.WAYS, **anthropic.WAYS}
         routes = [
-            Route(path, self._answering(wire), methods=["POST"]) for path, wire in ways.items()
+            Route(f"{before}{path}", self._answering(wire), methods=["POST"])
+            for path, wire in ways.items()
+            for before in ("", *REMOTE)
         ]
         routes.append(Route("/v1/models", self._list_models, methods=["GET"]))
         router = Router(routes)

@@ -1,6 +1,8 @@
 """`generate` while its provider is slow, busy or away, and while the gateway stops."""
 
 import contextlib
+import http.client
+import signal
 import threading
 import time
 
@@ -121,6 +123,52 @@ def test_a_gateway_that_stops_completes_its_entries(
     assert "stopped while the model worked" in kept["finalResult"]["error"]
 
 
-def _ignoring(agent: TestAgent) -> None:
-    with contextlib.suppress(OSError):
-        generate(agent)
+def test_of_two_gateways_one_asks_and_the_other_takes_over_from_a_dead_one(
+    agent: TestAgent, held: ProviderServer, redis_url: str
+) -> None:
+    own = new_gateway(redis_url)
+    own.start()
+    place = agent.place
+    first = threading.Thread(
+        target=lambda: _ignoring(TestAgent(own, agent.run, headers=agent.headers), place)
+    )
+    first.start()
+    held.wait_until(lambda seen: seen.count == 1)
+    held.next_answers("held")
+
+    second = Caller(agent, place, "gpt-4o-mini")
+    second.join(timeout=0.5)
+    heard, is_waiting = held.count, second.is_alive()
+    own.stop(signal.SIGKILL)
+    first.join()
+    held.wait_until(lambda seen: seen.count == 2)
+    held.release()
+
+    assert (heard, is_waiting) == (1, True)
+    assert second.result().status == 200
+    (kept,) = agent.contents()
+    assert "askedBy" not in kept
+    assert agent.branch.totals.tokens == held.numbers.prompt + held.numbers.completion
+
+
+def test_of_two_gateways_both_give_the_one_answer(
+    agent: TestAgent, held: ProviderServer, redis_url: str
+) -> None:
+    own = new_gateway(redis_url)
+    own.start()
+    place = agent.place
+    first = Caller(TestAgent(own, agent.run, headers=agent.headers), place, "gpt-4o-mini")
+    held.wait_until(lambda seen: seen.count == 1)
+    second = Caller(agent, place, "gpt-4o-mini")
+    second.join(timeout=0.3)
+
+    held.release()
+
+    assert first.result().value == second.result().value
+    assert held.count == 1
+    own.stop()
+
+
+def _ignoring(agent: TestAgent, place: dict[str, object] | None = None) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        generate(agent, place=place)

@@ -192,6 +192,24 @@ def test_alone_on_the_internet_only_listed_models_work(
     assert provider.count == 0
 
 
+def test_a_model_that_only_rates_is_let_alone(agent: TestAgent, provider: ProviderServer) -> None:
+    internet(agent)
+    provider.numbers.logprobs = {"5": 0.0}
+    content = {
+        "ratingModel": "gpt-4o-mini",
+        "ratingTemplate": "{{action}}?",
+        "options": [{"action": one, "fixedRating": None} for one in ("look", "leap")],
+        "transcript": "",
+        "description": None,
+    }
+
+    answer = agent.post("rateOptions", {**agent.place, "content": content})
+
+    assert answer.status == 200, answer.body
+    assert agent.branch.state == BranchState.RUNNING
+    assert provider.count == 2
+
+
 def test_with_a_person_any_model_works_on_the_internet(
     gateway: GatewayProcess, provider: ProviderServer
 ) -> None:

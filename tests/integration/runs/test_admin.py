@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from middleman.models import Budget, Model, Provider, Spend
+from middleman.models import Budget, Model, PlaygroundCall, Provider, Spend
 from runs.models import (
     Host,
     HostGpu,
@@ -123,6 +123,7 @@ def make_model_rows(run: Run, number: int) -> None:
     Model.objects.create(name=f"<b>bold {number}", provider=provider)
     Budget.objects.create(batch=run.batch, limit_usd=number)
     Spend.objects.create(day="2026-01-31", model="m", user=run.user, batch=run.batch)
+    PlaygroundCall.objects.create(user=run.user, model="m", request={"settings": {}})
 
 
 def page(model: type[models.Model], name: str, *args: object) -> str:
