@@ -180,9 +180,9 @@ def record_verdict(
     if outcome is not None:
         Verdict.objects.create(branch_id=branch_id, outcome=outcome, score=score, detail=detail)
     record(branch.run_id, BranchState.SCORING, to, f"score: {score}")
-    if error is not None:
-        open_pauses = Pause.objects.filter(run=branch.run_id, end__isnull=True)
-        open_pauses.filter(branch_number=branch.number).update(end=now_ms())
+    # An agent may submit while a person has paused it.
+    open_pauses = Pause.objects.filter(run=branch.run_id, end__isnull=True)
+    open_pauses.filter(branch_number=branch.number).update(end=now_ms())
     because = "" if score is not None else "needs a score from a person"
     settle(branch.run_id, because=because if error is None else _words(error["detail"]))
     _clean_up_if_over(branch.run_id)

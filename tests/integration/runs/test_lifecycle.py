@@ -228,3 +228,13 @@ def test_a_submission_and_a_kill_at_once_leave_one_outcome() -> None:
     run.refresh_from_db()
     assert run.status == RunStatus.KILLED
     assert trunk(run).state == BranchState.FAILED
+
+
+def test_a_pause_ends_with_its_branch() -> None:
+    run = make_run(status=RunStatus.PAUSED)
+    lifecycle.begin_scoring(run.pk, 0, submission="2", index=1)
+    lease = leases.take(AgentBranch, trunk(run).pk)
+    assert lease is not None
+    scored = Verdict.Outcome.SCORED
+    assert lifecycle.record_verdict(lease.pk, fence=lease.fence, outcome=scored, score=1.0)
+    assert not run.pauses.filter(end__isnull=True).exists()
