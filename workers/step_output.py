@@ -10,6 +10,7 @@ from typing import Final
 from runs import lifecycle, outputs
 from runs.models import OutputChunk, StepOutput
 from runs.states import Step
+from vivaria.clock import now_ms
 from vivaria.config import config
 from workers.docker.types import Stream
 from workers.marks import let_go_of_database
@@ -74,7 +75,12 @@ class _Record:
 
     def __init__(self, *, run_id: int, step: Step, attempt: int, number: int, now: str) -> None:
         self._begin = partial(
-            outputs.begin, run_id=run_id, step=step, attempt=attempt, number=number
+            outputs.begin,
+            run_id=run_id,
+            step=step,
+            attempt=attempt,
+            number=number,
+            began_ms=now_ms(),
         )
         self._run_id = run_id
         self._now = now
