@@ -4,7 +4,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from runs import gpus, lifecycle, placement, waiting
+from runs import gpus, lifecycle, placement, queue_moves, waiting
 from runs.models import RunBatch
 from runs.placement import Room
 from runs.states import WAITING, ErrorSource, FailureClass, RunStatus
@@ -81,7 +81,7 @@ def _place_head(line: Line, rooms: list[Room]) -> bool:
     while room is not None and line.heads:
         run = line.heads.popleft()
         line.size -= 1
-        if lifecycle.place(run.run_id, host=room.host):
+        if queue_moves.place(run.run_id, host=room.host):
             gpus.hold(run.environment_id, host=room.host, needs=line.needs)
             room.take(line.needs)
             return True

@@ -1,24 +1,21 @@
-"""Every move of a run and its branches. Their states and status are written here, and by
-`runs.revivals` for branches that begin after their run did.
+"""Every move of a run and its branches. Their states and status are written here, by
+`runs.queue_moves` for runs that wait for a place, and by `runs.revivals` for branches that begin
+after their run did.
 
 A move is one guarded UPDATE whose row count says who won; the status that people see is set in
 the same transaction. Locks are taken run first, then branch.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Coalesce
 
-from runs import gpus, leases
-from runs.models import AgentBranch, Host, Pause, Run, TaskEnvironment, Transition, Verdict
+from runs.models import AgentBranch, Pause, Run, TaskEnvironment, Transition, Verdict
 from runs.states import (
     BRANCH_MOVES,
     SETUP_MOVES,
     UNDER_WAY,
-    WAITING,
     BranchState,
     ErrorSource,
     FailureClass,
@@ -28,7 +25,7 @@ from runs.states import (
 from runs.statuses import set_deadlines, status_of
 from vivaria.clock import now_ms
 from vivaria.errors import Conflict, NotFound
-from vivaria.live import Kind, tell, tell_all
+from vivaria.live import Kind, tell
 from vivaria.queue import Job, ring
 
 
@@ -38,57 +35,6 @@ class IllegalMove(Exception):
 
 class NothingToKill(Conflict):
     """The run has ended."""
-
-
-@transaction.atomic
-def place(run_id: int, *, host: Host) -> bool:
-    """Take a waiting run off the queue and give it to `host`; False where it waits no more."""
-    waiting = Run.objects.filter(pk=run_id, setup_state=SetupState.NOT_STARTED, status__in=WAITING)
-    moved = waiting.update(
-        setup_state=SetupState.BUILDING_IMAGES,
-        status=RunStatus.SETTING_UP,
-        status_reason=f"placed on host {host.pk}",
-        setup_attempts=F("setup_attempts") + 1,
-    )
-    if not moved:
-        return False
-    TaskEnvironment.objects.filter(run__pk=run_id).update(host=host)
-    record(run_id, SetupState.NOT_STARTED, SetupState.BUILDING_IMAGES, f"placed on {host.pk}")
-    ring(Job.SET_UP_RUN, host=host.pk, run_id=run_id)
-    return True
-
-
-@transaction.atomic
-def requeue(run_id: int, *, because: str) -> bool:
-    """Let a run whose agent has not begun wait for another host; False where it has, or is over.
-
-    Called under no lease: whoever holds one finds it lost.
-    """
-    run = lock(run_id)
-    at = SetupState(run.setup_state)
-    if run.status != RunStatus.SETTING_UP or SetupState.NOT_STARTED not in SETUP_MOVES[at]:
-        return False
-    leases.revoke(Run, run_id)
-    Run.objects.filter(pk=run_id).update(
-        setup_state=SetupState.NOT_STARTED, status=RunStatus.QUEUED, status_reason=because
-    )
-    environment = TaskEnvironment.objects.get(run__pk=run_id)
-    TaskEnvironment.objects.filter(pk=environment.pk).update(host=None, is_container_running=False)
-    gpus.release(environment.pk)
-    record(run_id, at, SetupState.NOT_STARTED, f"attempt {run.setup_attempts + 1}: {because}")
-    tell(run_id, Kind.STATUS, status=RunStatus.QUEUED)
-    ring(Job.DISPATCH)
-    return True
-
-
-@transaction.atomic
-def hold(run_ids: Sequence[int], *, status: RunStatus, because: str) -> None:
-    """Say in words why waiting runs wait."""
-    waiting = Run.objects.filter(pk__in=run_ids, status__in=WAITING).order_by("pk")
-    changed = waiting.exclude(status=status, status_reason=because)
-    ids = list(changed.select_for_update(no_key=True).values_list("pk", flat=True))
-    Run.objects.filter(pk__in=ids).update(status=status, status_reason=because)
-    tell_all(ids, Kind.STATUS, status=status)
 
 
 @transaction.atomic
@@ -234,9 +180,9 @@ def record_verdict(
     if outcome is not None:
         Verdict.objects.create(branch_id=branch_id, outcome=outcome, score=score, detail=detail)
     record(branch.run_id, BranchState.SCORING, to, f"score: {score}")
-    if error is not None:
-        open_pauses = Pause.objects.filter(run=branch.run_id, end__isnull=True)
-        open_pauses.filter(branch_number=branch.number).update(end=now_ms())
+    # An agent may submit while a person has paused it.
+    open_pauses = Pause.objects.filter(run=branch.run_id, end__isnull=True)
+    open_pauses.filter(branch_number=branch.number).update(end=now_ms())
     because = "" if score is not None else "needs a score from a person"
     settle(branch.run_id, because=because if error is None else _words(error["detail"]))
     _clean_up_if_over(branch.run_id)

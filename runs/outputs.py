@@ -30,10 +30,19 @@ SYMBOL_FOR_NUL: Final = "\u2400"
 NOTICE: Final = re.compile(r"\n\[\.\.\. (\d+) bytes not kept \.\.\.\]\n")
 
 
-def begin(*, run_id: int, step: Step, attempt: int = 1, number: int = 0) -> StepOutput:
-    """Open a step's record, or find the one that an earlier owner of this attempt opened."""
+def begin(
+    *, run_id: int, step: Step, attempt: int = 1, number: int = 0, began_ms: int | None = None
+) -> StepOutput:
+    """Open a step's record, or find the one that an earlier owner of this attempt opened.
+
+    `began_ms` is when the step began, where that is a while ago.
+    """
     output, _ = StepOutput.objects.get_or_create(
-        run_id=run_id, branch_number=number, step=step, attempt=attempt
+        run_id=run_id,
+        branch_number=number,
+        step=step,
+        attempt=attempt,
+        defaults={"started_at": began_ms or now_ms()},
     )
     return output
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Case, Count, F, When, Window
 from django.db.models.functions import RowNumber
 
-from runs import lifecycle
+from runs import queue_moves
 from runs.models import Run
 from runs.placement import Needs
 from runs.states import ACTIVE, WAITING, RunStatus
@@ -60,7 +60,7 @@ class Line:
     def hold(self, status: RunStatus, because: str) -> None:
         """Say of all that wait in this line why they do, unless it was said before."""
         if self.said != {(status, because)}:
-            lifecycle.hold(self.run_ids(), status=status, because=because)
+            queue_moves.hold(self.run_ids(), status=status, because=because)
 
     def run_ids(self) -> list[int]:
         mine = Run.objects.filter(

@@ -8,7 +8,7 @@ from runs import lifecycle
 from runs.models import Host, Run, TaskEnvironment
 from vivaria.clock import now_ms
 from vivaria.config import config
-from workers import containers, environment_upkeep, late_work, locks
+from workers import containers, environment_upkeep, late_work, locks, snapshots
 from workers.docker import names
 from workers.docker.port import ContainerHost
 from workers.docker.types import ContainerName, ContainerSummary, Labels
@@ -43,6 +43,7 @@ def remove(host: ContainerHost, *, host_name: str) -> None:
         if run_id is not None and is_unwanted(run_id, host_name):
             log.info("leftover_removed", network=network.name, run_id=run_id)
             containers.remove(host, run_id)
+    snapshots.remove_unknown(host)
 
 
 def is_elsewhere(run_id: int, host_name: str) -> bool:

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from runs import lifecycle, uploads
+from runs import lifecycle, queue_moves, uploads
 from runs.models import AgentBranch, Host, Run, ScoreRequest, StepOutput, TaskEnvironment
 from runs.states import (
     ACTIVE,
@@ -211,7 +211,7 @@ def _give_up_runs(host: Host) -> None:
     )
     for run in under_set_up:
         may_try = run.setup_attempts < patience.ATTEMPTS
-        if not (may_try and lifecycle.requeue(run.pk, because=silent)):
+        if not (may_try and queue_moves.requeue(run.pk, because=silent)):
             _lose(run, silent)
     if hosts.is_lost(host):
         minutes = hosts.LAST_PATIENCE.total_seconds() / 60

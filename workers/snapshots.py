@@ -7,16 +7,16 @@ from typing import Final
 import structlog
 
 from runs import snapshots
-from runs.models import AgentBranch, Host, Run, Snapshot
+from runs.models import AgentBranch, Host, Run, Snapshot, TaskEnvironment
 from runs.states import SetupState
 from vivaria.config import config
 from vivaria.errors import HostRefused, HostUnreachable, VivariaError
 from workers import containers, locks
 from workers.docker import names
-from workers.docker.errors import ContainerGone, ImageInUse
+from workers.docker.errors import ContainerGone, ImageInUse, ImageMissing
 from workers.docker.port import ContainerHost, never
 from workers.docker.run_container import IDLE
-from workers.docker.types import GIB, ContainerName, ImageConfig, ImageName, Labels
+from workers.docker.types import GIB, ContainerName, ImageConfig, ImageName
 from workers.faults import LatePlace, Place, reach
 
 log = structlog.get_logger(__name__)
@@ -79,10 +79,9 @@ def make_room(host_name: str, host: ContainerHost) -> None:
                 # Its container goes with its run; the next look removes the image.
                 log.info("snapshot_not_removed", snapshot_id=snapshot.pk, error=str(error))
             log.info("snapshot_removed", snapshot_id=snapshot.pk, run_id=snapshot.run_id)
-    _remove_unknown(host)
 
 
-def _remove_unknown(host: ContainerHost) -> None:
+def remove_unknown(host: ContainerHost) -> None:
     """Remove images that no snapshot stands for: of runs that are deleted, or once in use."""
     labels = {**names.labels_of_instance(config().instance), names.ROLE: IS_SNAPSHOT}
     there = {each.labels.get(HASH, ""): each for each in host.images(labels)}
@@ -120,7 +119,7 @@ def _take(wanted: Snapshot, host: ContainerHost) -> None:
     snapshots.record(
         wanted.pk,
         image=image,
-        size_bytes=_added_bytes(host, image, labels, run_id=wanted.run_id),
+        size_bytes=_added_bytes(host, image, run_id=wanted.run_id),
         seconds=seconds,
     )
     log.info("snapshot_taken", snapshot_id=wanted.pk, run_id=wanted.run_id, seconds=seconds)
@@ -143,19 +142,17 @@ def _commit(
         raise HostRefused(f"Keeping the files took too long: {error}") from error
 
 
-def _added_bytes(host: ContainerHost, image: ImageName, labels: Labels, *, run_id: int) -> int:
+def _added_bytes(host: ContainerHost, image: ImageName, *, run_id: int) -> int:
     """What an image holds more than the image that its container was made from."""
-    found = next((each for each in host.images(labels) if image in each.names), None)
-    if found is None:
-        return 0
-    return max(0, found.size_bytes - _base_bytes(host, run_id))
+    base = TaskEnvironment.objects.filter(run__pk=run_id).values_list("image_name", flat=True)
+    return max(0, _bytes_of(host, image) - _bytes_of(host, ImageName(base.get() or "")))
 
 
-def _base_bytes(host: ContainerHost, run_id: int) -> int:
-    run = Run.objects.select_related("task_environment").get(pk=run_id)
-    base = run.task_environment.image_name if run.task_environment else None
-    ours = host.images(names.labels_of_instance(config().instance))
-    return next((each.size_bytes for each in ours if base in each.names), 0)
+def _bytes_of(host: ContainerHost, image: ImageName) -> int:
+    # One by one: a list of all images takes the engine the longer the more there are.
+    with suppress(ImageMissing):
+        return host.image_size(image) if image else 0
+    return 0
 
 
 def _lives_in(run_id: int, name: ContainerName) -> int:

@@ -10,6 +10,7 @@ from typing import Final
 from runs import lifecycle, outputs
 from runs.models import OutputChunk, StepOutput
 from runs.states import Step
+from vivaria.clock import now_ms
 from vivaria.config import config
 from workers.docker.types import Stream
 from workers.marks import let_go_of_database
@@ -145,7 +146,8 @@ def recorded(
     The run is said to do what `now` says while the step does something. The record is made when
     there is something to say in it, or `at_once`.
     """
-    begin = partial(outputs.begin, run_id=run_id, step=step, attempt=attempt, number=number)
+    about = {"run_id": run_id, "attempt": attempt, "number": number, "began_ms": now_ms()}
+    begin = partial(outputs.begin, step=step, **about)
     record = _Record(begin, run_id=run_id, now=now)
     if at_once:
         record.open()

@@ -98,8 +98,16 @@ class DockerEngine:
     def image_id(self, image: ImageName) -> str:
         missing = ImageMissing(f"The engine has no image {image}.")
         with faults(f"looking for image {image}", {404: missing}):
-            found: dict[str, Any] = self._api.inspect_image(image)  # type: ignore[no-untyped-call]  # untyped in its stubs
-            return str(found["Id"])
+            return str(self._inspected(image)["Id"])
+
+    def image_size(self, image: ImageName) -> int:
+        missing = ImageMissing(f"The engine has no image {image}.")
+        with faults(f"looking for image {image}", {404: missing}):
+            return int(self._inspected(image)["Size"])
+
+    def _inspected(self, image: ImageName) -> dict[str, Any]:
+        found: dict[str, Any] = self._api.inspect_image(image)  # type: ignore[no-untyped-call]  # untyped in its stubs
+        return found
 
     def images(self, labels: Labels) -> list[ImageSummary]:
         with faults("listing images"):

@@ -73,6 +73,9 @@ class ContainerHost(Protocol):
     def image_id(self, image: ImageName) -> str:
         """Content address of `image`. Raises ImageMissing."""
 
+    def image_size(self, image: ImageName) -> int:
+        """Bytes of `image`, with what it shares with others. Raises ImageMissing."""
+
     def images(self, labels: Labels) -> list[ImageSummary]:
         """Images that carry all of `labels`."""
 

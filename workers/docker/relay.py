@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from vivaria.config import Config
 from vivaria.errors import HostUnreachable
@@ -28,6 +29,8 @@ OUTER_KEY: Final = 0
 
 # One thread of a worker makes the relay, the others find it made.
 _making = Lock()
+# By host, the relay that this process has seen to be in every run's network.
+_joined: WeakKeyDictionary[ContainerHost, str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,9 @@ def ensure_relay(host: ContainerHost, settings: NetworkSettings) -> ContainerNam
     """
     spec = relay_spec(settings)
     state = _as_wanted(host, spec)
+    if state is not None and _joined.get(host) == state.id:
+        # It has joined all that were there; each run since has it join its own.
+        return spec.name
     if state is None:
         with _making:
             state = _as_wanted(host, spec) or _make(host, settings, spec)
@@ -97,6 +103,7 @@ def ensure_relay(host: ContainerHost, settings: NetworkSettings) -> ContainerNam
             # Gone: its run has just been cleaned up.
             with suppress(NetworkGone):
                 host.connect(network.name, spec.name, alias=names.GATEWAY_ALIAS)
+    _joined[host] = state.id
     return spec.name
 
 

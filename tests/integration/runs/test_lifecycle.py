@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runs import leases, lifecycle
+from runs import leases, lifecycle, queue_moves
 from runs.models import AgentBranch, Run, Transition, Verdict
 from runs.states import (
     SETUP_MOVES,
@@ -81,8 +81,8 @@ def test_a_killed_run_is_not_set_up_further() -> None:
 
 def test_a_placed_run_is_placed_once() -> None:
     run, host = make_run(), make_host()
-    assert lifecycle.place(run.pk, host=host)
-    assert not lifecycle.place(run.pk, host=host)
+    assert queue_moves.place(run.pk, host=host)
+    assert not queue_moves.place(run.pk, host=host)
     run.refresh_from_db()
     assert (run.status, run.setup_state) == ("setting-up", "BUILDING_IMAGES")
 
@@ -195,7 +195,7 @@ def test_the_end_of_one_branch_leaves_the_others_alone() -> None:
 
 def test_every_move_leaves_a_record() -> None:
     run = make_run()
-    lifecycle.place(run.pk, host=make_host())
+    queue_moves.place(run.pk, host=make_host())
     lifecycle.kill(run.pk, by="ada")
     moves = Transition.objects.filter(run=run).order_by("id").values_list("to_state", flat=True)
     assert list(moves) == ["BUILDING_IMAGES", "failed"]
@@ -213,7 +213,7 @@ def test_a_retry_counts_its_attempt_and_keeps_its_reason() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_workers_one_wins() -> None:
     run, host = make_run(), make_host()
-    won = at_once([lambda: lifecycle.place(run.pk, host=host)] * 8)
+    won = at_once([lambda: queue_moves.place(run.pk, host=host)] * 8)
     assert sorted(won) == [False] * 7 + [True]
 
 
@@ -228,3 +228,13 @@ def test_a_submission_and_a_kill_at_once_leave_one_outcome() -> None:
     run.refresh_from_db()
     assert run.status == RunStatus.KILLED
     assert trunk(run).state == BranchState.FAILED
+
+
+def test_a_pause_ends_with_its_branch() -> None:
+    run = make_run(status=RunStatus.PAUSED)
+    lifecycle.begin_scoring(run.pk, 0, submission="2", index=1)
+    lease = leases.take(AgentBranch, trunk(run).pk)
+    assert lease is not None
+    scored = Verdict.Outcome.SCORED
+    assert lifecycle.record_verdict(lease.pk, fence=lease.fence, outcome=scored, score=1.0)
+    assert not run.pauses.filter(end__isnull=True).exists()
