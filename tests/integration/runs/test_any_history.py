@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -74,7 +74,7 @@ class Histories(RuleBasedStateMachine):
     )
     def begin(self, is_scored_at_limits: bool, keeps: bool, is_running: bool, grade: Grade) -> None:
         # Each history is alone in the tables.
-        self.savepoint = transaction.savepoint()
+        self.savepoint = connection.savepoint()
         self.grade = grade
         self.user = make_user()
         self.host = make_host()
@@ -324,7 +324,7 @@ class Histories(RuleBasedStateMachine):
             assert self.run.status in ENDED
             assert _rings() == set()
         finally:
-            transaction.savepoint_rollback(self.savepoint)
+            connection.savepoint_rollback(self.savepoint or "")
 
     def go_on(self) -> set[Job]:
         """Be the dispatcher, and a worker that does what the reconciler rings for."""
@@ -383,8 +383,8 @@ def _rings() -> set[Job]:
     """What the reconciler rings for now. In a test's transaction no ring is ever sent."""
     connection.run_on_commit.clear()
     reconcile.ring_for_what_waits()
-    asked = [entry[1] for entry in connection.run_on_commit]
-    rings = {send.args[0] for send in asked if isinstance(send, partial)}
+    sent = [send for _, send, *_ in connection.run_on_commit]
+    rings = {Job(send.args[0]) for send in sent if isinstance(send, partial)}
     connection.run_on_commit.clear()
     return rings
 
