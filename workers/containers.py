@@ -193,9 +193,10 @@ def start_again(host: ContainerHost, run_id: int) -> None:
     state = host.state(name_of(run_id))
     if state is None:
         return
-    if not state.running:
+    of_task = TaskEnvironment.objects.get(run=run_id)
+    # Also where it runs: who started it may have died before it was closed towards its host.
+    if not state.running or has_internet(of_task):
         make_network(host, run_id)
-        of_task = TaskEnvironment.objects.get(run=run_id)
         _start(host, of_task, name_of(run_id), run_id=run_id)
     note_there(run_id)
 

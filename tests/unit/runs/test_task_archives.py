@@ -28,7 +28,9 @@ def test_yaml_wins_over_yml(tmp_path: Path) -> None:
     assert found.cpus == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", packed({"a.py": ""})[:30]])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", packed({"a.py": ""})[:30]], ids=["empty", "text", "cut off"]
+)
 def test_an_archive_that_cannot_be_read_asks_for_nothing(tmp_path: Path, content: bytes) -> None:
     assert look(tmp_path, content) == manifest.Resources()
 
