@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import api, api_recipes, sql_api
+from runs import api, api_batches, api_recipes, sql_api
 from runs import api_afterwards as afterwards
 from runs import environment_api as environments
 
@@ -79,6 +79,9 @@ urlpatterns = [
         environments.EnvironmentUsers.as_view(),
         name="environment-users",
     ),
+    path("batches/", api_batches.BatchList.as_view(), name="batch-list"),
+    # By a parameter: a batch's name may hold anything.
+    path("batch/", api_batches.BatchDetail.as_view(), name="batch-detail"),
     path("hosts/", api.HostList.as_view(), name="host-list"),
     path("hosts/<slug:name>/", api.HostDetail.as_view(), name="host-detail"),
     path("hosts/<slug:name>/drain/", api.HostDrain.as_view(), name="host-drain"),

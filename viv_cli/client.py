@@ -104,6 +104,17 @@ class Server:
             found = self._request("GET", "hosts/").json()
         return list(found)
 
+    def batches(self) -> list[Json]:
+        """Read the batches of runs."""
+        with self._reaching():
+            found = self._request("GET", "batches/").json()
+        return list(found)
+
+    def change_batch(self, name: str, limit: int | None) -> Json:
+        """Change how many runs of a batch may be under way."""
+        params = {"name": name}
+        return self._json("PATCH", "batch/", params=params, json={"concurrency_limit": limit})
+
     def change_host(self, name: str, action: str) -> Json:
         """Drain, enable or disable a host."""
         return self._json("POST", f"hosts/{quote(name, safe='')}/{action}/")
