@@ -271,7 +271,7 @@ def test_a_query_that_takes_too_long_is_stopped(
     short = config().model_copy(update={"vivaria_sql_timeout_s": 1})
     monkeypatch.setattr(sql_queries, "config", lambda: short)
 
-    with pytest.raises(QueryFailed, match="stopped after 1 s"):
+    with pytest.raises(QueryFailed, match="stopped, by you or after 1 s"):
         ask(ada, "SELECT pg_sleep(30)")
 
 
