@@ -15,17 +15,6 @@ settings.register_profile("vivaria", deadline=None)
 settings.load_profile("vivaria")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `--dist loadgroup` a file's tests stay together, for they share a server.
-
-    Those that share nothing (`spread`) go to whichever worker is free.
-    """
-    for item in items:
-        if item.get_closest_marker("spread") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def redis_url() -> str:
     """URL of the Redis of this test process."""

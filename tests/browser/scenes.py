@@ -17,6 +17,10 @@ PATHS: Final = {
     "admin": "/admin/",
     "attention": "/attention/",
     "environments": "/environments/",
+    "queue": "/queue/",
+    "hosts": "/hosts/",
+    "new run": "/runs/new/",
+    "staff": "/staff/",
 }
 
 

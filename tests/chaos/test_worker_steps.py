@@ -1,144 +1,20 @@
-"""A worker is killed after each of its steps; another one finishes, and nothing is done twice."""
+"""A worker is killed after half of its steps; another one finishes, and nothing is done twice."""
 
-import secrets
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.db.models.functions import Now
 
-from runs import dispatch
-from runs.models import AgentBranch, Run, TaskEnvironment
-from runs.states import BranchState, RunStatus
-from tests.docker.workers.families import family
-from tests.docker.workers.fixtures import environment_of_process
-from tests.docker.workers.world import World, error_of, trunk
-from traces.models import TraceEntry
-from workers import cleanup, reconcile, run_setup
+from tests.chaos.dying_workers import outlives
+from tests.docker.workers.world import World
 from workers.faults import Place
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300), pytest.mark.spread]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
-COUNTER = """
-import asyncio
-from pyhooks import Hooks
-
-async def main(hooks):
-    for number in range(100):
-        hooks.log({"number": number})
-        await asyncio.sleep(0.02)
-    await hooks.submit("2")
-
-Hooks().main(main)
-"""
-AGENT = {"main.py": COUNTER}
-SCORES_TWO = "    score = lambda t, submission: float(submission == '2')"
-COUNTED = 100
-WHILE_BUILDING = (
-    Place.TASK_IMAGE_BUILDING,
-    Place.TASK_IMAGE_READY,
-    Place.SETUP_DATA_READY,
-    Place.AGENT_IMAGE_READY,
-)
+PLACES = list(Place)[::2]
 
 
-@contextmanager
-def worker(tmp_path: Path, *, dies_at: str = "") -> Iterator["subprocess.Popen[bytes]"]:
-    """A real worker of the local host, which dies at `dies_at`."""
-    command = [sys.executable, "-m", "celery", "--app", "vivaria.celery:app", "worker"]
-    command += ["--pool", "threads", "--concurrency", "4", "--queues", "host.local"]
-    command += ["--without-gossip", "--without-mingle"]
-    environment = {**environment_of_process(), "VIVARIA_FAULT_KILL_AT": dies_at}
-    if dies_at == Place.SNAPSHOT_TAKEN:
-        environment["VIVARIA_KEEP_FINAL_FILES"] = "true"
-    with (tmp_path / f"worker-{secrets.token_hex(2)}.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def forget_leases(run: Run) -> None:
-    """Let the leases of a worker that is dead run out now instead of in twenty seconds."""
-    Run.objects.filter(pk=run.pk).update(lease_expires_at=Now())
-    AgentBranch.objects.filter(run=run).update(lease_expires_at=Now())
-
-
-def finish(world: World, run: Run) -> AgentBranch:
-    """Be the worker that goes on where the other one died."""
-    forget_leases(run)
-    run_setup.set_up(run.pk, host=world.engine)
-    branch = world.ended(run, within_s=60)
-    cleanup.clean_up(run.pk, host=world.engine)
-    return branch
-
-
-def numbers(run: Run) -> list[int]:
-    """What the counter logged, in the order of its trace."""
-    entries = TraceEntry.objects.filter(run=run, type="log").order_by("called_at", "id")
-    return [entry.content["content"][0]["number"] for entry in entries]
-
-
-@pytest.mark.parametrize("place", Place)
+@pytest.mark.parametrize("place", PLACES)
 def test_a_run_outlives_the_worker_that_dies_after(
     world: World, gateway: str, tmp_path: Path, empty_redis: str, place: Place
 ) -> None:
-    salt = secrets.token_hex(4) if place in WHILE_BUILDING else "no need"
-    body = f"{SCORES_TWO}  # built anew: {salt}"
-    if place is Place.INTERMEDIATE_SCORE_TAKEN:
-        body += "\n    intermediate_score = lambda t: {'score': 0.5}"
-    run = world.queued("odd/main", family=family(body), agent=AGENT)
-    dispatch.dispatch()
-    with worker(tmp_path, dies_at=place) as process:
-        assert process.wait(timeout=90) == -signal.SIGKILL
-    branch = finish(world, run)
-    assert (branch.state, branch.score) == (BranchState.SUBMITTED, 1.0)
-    assert numbers(run) == list(range(COUNTED))
-    assert AgentBranch.objects.filter(run=run).count() == 1
-    assert branch.verdicts.count() == 1
-    taken = TraceEntry.objects.filter(run=run, type="intermediateScore")
-    assert taken.count() == (2 if place is Place.INTERMEDIATE_SCORE_TAKEN else 0)
-    assert world.left_of(run) == []
-    assert TaskEnvironment.objects.get(run=run).destroyed_at is not None
-
-
-def test_another_worker_takes_over_by_itself_within_45_seconds(
-    world: World, gateway: str, tmp_path: Path, empty_redis: str
-) -> None:
-    run = world.placed(agent=AGENT)
-    with worker(tmp_path, dies_at=Place.NETWORK_READY) as process:
-        assert process.wait(timeout=90) == -signal.SIGKILL
-    died_at = time.monotonic()
-    with worker(tmp_path):
-        while trunk(run).state == BranchState.NOT_STARTED:
-            assert time.monotonic() - died_at < 45
-            reconcile.ring_for_what_waits()
-            time.sleep(1)
-        while trunk(run).state != BranchState.SUBMITTED:
-            assert time.monotonic() - died_at < 120
-            time.sleep(0.5)
-    run.refresh_from_db()
-    assert run.status == RunStatus.SUBMITTED
-    assert numbers(run) == list(range(COUNTED))
-
-
-def test_a_worker_hears_of_a_container_that_is_removed(
-    world: World, gateway: str, tmp_path: Path, empty_redis: str
-) -> None:
-    run = world.placed(agent={"main.py": "import time; time.sleep(3600)"})
-    with worker(tmp_path):
-        end = time.monotonic() + 60
-        while trunk(run).state != BranchState.RUNNING:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        time.sleep(2)
-        world.remove(run)
-        assert world.ended(run, within_s=10).state == BranchState.FAILED
-    assert "removed" in error_of(run)[1]
+    outlives(world, tmp_path, place)
