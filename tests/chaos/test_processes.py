@@ -78,18 +78,6 @@ def test_a_run_outlives_the_death_of_everything(instance: Instance) -> None:
     assert numbers(instance, run_id) == list(range(160))
 
 
-def test_five_runs_outlive_a_stop_and_a_start_of_everything(instance: Instance) -> None:
-    """What script/down and script/up do, at any moment of a run: some are set up, some count."""
-    run_ids = [instance.start_run(COUNTER) for _ in range(5)]
-    wait_until_it_started(instance, run_ids[0])
-    instance.manage("down")
-    instance.manage("up", "--detach")
-    for run_id in run_ids:
-        run = instance.wait_for_end(run_id)
-        assert (run["status"], run["score"]) == ("submitted", 1.0)
-        assert numbers(instance, run_id) == list(range(160))
-
-
 def test_a_sleeping_agent_ends_in_time_although_the_timer_was_killed(instance: Instance) -> None:
     sleeper = Path(__file__).parent / "agents" / "sleeper"
     run_id = instance.start_run(sleeper, **{"max-total-seconds": "4"})
