@@ -9,6 +9,8 @@ from vivaria.config import config
 from vivaria.errors import NotFound
 
 Json = dict[str, Any]
+# What the earlier run was let beyond the maxima for; new numbers are held to them again.
+LIMITS: Final = {"usage_limits", "checkpoint"}
 # Fields that only go together: one that is given replaces all of them.
 TOGETHER: Final = (
     {"task_source", "task_repo", "task_ref", "env_file"},
@@ -61,6 +63,8 @@ def changed(wish: Json, changes: Json) -> Json:
     """Return a wish with some fields replaced; of its usage limits only those that are given."""
     replaced = {name for group in TOGETHER if group & changes.keys() for name in group}
     kept = {name: value for name, value in wish.items() if name not in replaced}
+    if LIMITS & changes.keys():
+        kept.pop("dangerously_ignore_global_limits", None)
     limits = changes.get("usage_limits")
     if isinstance(limits, dict):
         changes = changes | {"usage_limits": wish["usage_limits"] | limits}

@@ -81,6 +81,15 @@ def test_what_is_given_replaces_what_the_other_had(client: Client, first: Json) 
     assert Run.objects.get(pk=made["id"]).batch_id == "day"
 
 
+def test_new_limits_are_held_to_the_maxima_again(client: Client, first: Json) -> None:
+    beyond = {"usage_limits": {"tokens": 30_000_000}}
+    path = f"runs/{first['id']}/again/"
+
+    assert post(client, path, beyond).status_code == 400
+    on_purpose = beyond | {"dangerously_ignore_global_limits": True}
+    assert post(client, path, on_purpose).status_code == 201
+
+
 def test_a_default_batch_is_its_user_s_own(first: Json, client: Client) -> None:
     plain = post(client, f"runs/{first['id']}/again/", {"batch_name": None}).json()
     bob = make_user("bob")
